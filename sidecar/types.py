@@ -1,0 +1,318 @@
+"""The glossary: every value that flows through the sidecar, and the closed sets its words come from.
+
+In: nothing of ours. Out: frozen values that the stations hand to each other:
+Head -> LlmMessage(segments) -> View -> Finding -> Assessment -> Decision(edits) -> DecisionRecord.
+The same words stand in proto/douane/v1/decision.proto, in SQL, in metrics and in prose.
+
+Units: spans are half-open [start, end) in code points of the source segment; scores are on the mission's scale
+(LOW 0-4, MEDIUM 5-9, HIGH 10-14, CRITICAL 15 and more); confidences are 0..1; *_us are microseconds.
+Never: behaviour beyond what a value says about itself; imports from other stations.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Surface(StrEnum):
+    """Where in a conversation a text stands. Rules and thresholds differ by it."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL_RESULT = "tool_result"
+    TOOL_DEFINITION = "tool_definition"
+    TOOL_CALL = "tool_call"
+    DOCUMENT = "document"
+    OUTPUT = "output"
+    REASONING = "reasoning"
+
+
+class ThreatType(StrEnum):
+    """What a finding is about: a closed set (DESIGN 4)."""
+
+    PROMPT_INJECTION = "prompt_injection"
+    INDIRECT_INJECTION = "indirect_injection"
+    JAILBREAK = "jailbreak"
+    DATA_EXTRACTION = "data_extraction"
+    CODE_INJECTION = "code_injection"
+    SECRET_LEAK = "secret_leak"  # noqa: S105 - the name of a threat
+    PII_LEAK = "pii_leak"
+    EXFILTRATION = "exfiltration"
+    UNSAFE_TOOL_CALL = "unsafe_tool_call"
+    SYSTEM_PROMPT_LEAK = "system_prompt_leak"
+    SUSPICIOUS_PATTERN = "suspicious_pattern"
+    USER_RISK = "user_risk"
+
+
+class RiskLevel(StrEnum):
+    """The mission's four levels, least first."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+# The mission: LOW 0-4, MEDIUM 5-9, HIGH 10-14, CRITICAL 15 and more.
+LEVEL_FLOORS = ((15.0, RiskLevel.CRITICAL), (10.0, RiskLevel.HIGH), (5.0, RiskLevel.MEDIUM), (0.0, RiskLevel.LOW))
+
+
+class Action(StrEnum):
+    """What happens to an exchange."""
+
+    ALLOW = "allow"
+    ALLOW_UNSCANNED = "allow_unscanned"
+    REDACT = "redact"
+    THROTTLE = "throttle"
+    DENY = "deny"
+
+
+class Mode(StrEnum):
+    """enforce acts on a verdict; observe writes the same record and never blocks."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+
+
+class FailureKind(StrEnum):
+    """Why an inspection failed: a closed set, and the label of the failure counter."""
+
+    MALFORMED_BODY = "malformed_body"
+    UNSUPPORTED_ENCODING = "unsupported_encoding"
+    TOO_LARGE = "too_large"
+    DEADLINE = "deadline"
+    DETECTOR_ERROR = "detector_error"
+    SPOOL_FULL = "spool_full"
+    ILLEGAL_EVENT = "illegal_event"
+    INTERNAL = "internal"
+    UNKNOWN_MODEL = "unknown_model"
+    NOT_INSPECTED = "not_inspected"
+
+
+class UnscannedReason(StrEnum):
+    """Why bytes of a body were not looked at."""
+
+    BINARY = "binary"
+    ENCODING = "encoding"
+    LIMIT = "limit"
+    FAILURE = "failure"
+
+
+class Outcome(StrEnum):
+    """How an exchange ended, as its client saw it."""
+
+    PENDING = "pending"
+    ANSWERED = "answered"
+    DENIED = "denied"
+    FAILED = "failed"
+    UPSTREAM_ERROR = "upstream_error"
+    CLIENT_ABORTED = "client_aborted"
+    UNKNOWN = "unknown"
+
+
+class ContentCapture(StrEnum):
+    """How much of the text a record keeps."""
+
+    NONE = "none"
+    REDACTED = "redacted"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is known of a request beside its body.
+
+    Shape: header names are lower case; a header that was not sent is absent.
+    """
+
+    method: str = ""
+    path: str = ""
+    host: str = ""
+    request_id: str = ""
+    source_address: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def endpoint(self) -> str:
+        """The path without its query."""
+        return self.path.partition("?")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One text of a message with its place.
+
+    Shape: message_index counts the conversation's messages from 0, -1 outside it; path is a JSON pointer into the body.
+    """
+
+    text: str
+    surface: Surface
+    message_index: int = -1
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unscanned:
+    """Bytes that were not looked at, and why."""
+
+    reason: UnscannedReason
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LlmMessage:
+    """A request as its protocol's reader understood it. parameters holds what a report needs, never text of users."""
+
+    protocol: str
+    segments: tuple[Segment, ...]
+    model: str = ""
+    stream: bool = False
+    messages: int = 0
+    user: str = ""
+    unscanned: tuple[Unscanned, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the provider counted them; None where it did not say."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    total_tokens: int | None = None
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LlmReply:
+    """An answer as its protocol's reader understood it, streamed or not."""
+
+    segments: tuple[Segment, ...] = ()
+    model: str = ""
+    finish_reason: str = ""
+    usage: Usage | None = None
+    tool_calls: int = 0
+    refusal: bool = False
+    unscanned: tuple[Unscanned, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One reading of a segment: as it was sent, folded, or decoded.
+
+    Shape: len(origin) == len(text); origin[i] is the code point of segment.text that view.text[i] came from.
+    """
+
+    kind: str
+    text: str
+    origin: Sequence[int]
+    surface: Surface
+
+    def span(self, start: int, end: int) -> "Span":
+        """Return the source span that view.text[start:end] came from."""
+        if start >= end or not len(self.origin):
+            return Span(0, 0)
+        return Span(self.origin[start], self.origin[end - 1] + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Half-open [start, end) in code points of the source segment."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a detector saw. weight is what this finding alone would add to the score."""
+
+    type: ThreatType
+    detector: str
+    rule_id: str
+    span: Span
+    weight: float
+    confidence: float = 1.0
+    view: str = "as_sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Threat:
+    """A finding with its place in the exchange and the share of the score that scoring gave it."""
+
+    finding: Finding
+    segment: Segment
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What scoring made of the findings. reasons tell in order how the number came to be."""
+
+    score: float = 0.0
+    threats: tuple[Threat, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def level(self) -> RiskLevel:
+        """The mission's level of this score."""
+        return level_of(self.score)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace span of the segment at path by text."""
+
+    segment: Segment
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Which bytes of one direction were looked at."""
+
+    body_bytes: int = 0
+    scanned_bytes: int = 0
+    unscanned: tuple[Unscanned, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """True when nothing was left unscanned."""
+        return not self.unscanned
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionFailed:
+    """An inspection that came to no result. detail never holds content."""
+
+    kind: FailureKind
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What policy says. applied is done, would_be is what enforce mode would have done."""
+
+    applied: Action
+    would_be: Action
+    mode: Mode
+    status: int = 200
+    message: str = ""
+    reasons: tuple[str, ...] = ()
+    edits: tuple[Edit, ...] = ()
+
+    @property
+    def refuses(self) -> bool:
+        """True when the request does not go on to the provider."""
+        return self.applied in (Action.DENY, Action.THROTTLE)
+
+
+def level_of(score: float) -> RiskLevel:
+    """Return the mission's level of a score (>= 0)."""
+    for floor, level in LEVEL_FLOORS:
+        if score >= floor:
+            return level
+    return RiskLevel.LOW
