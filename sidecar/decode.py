@@ -1,0 +1,289 @@
+"""The readings of encoded runs in a text: what a model would decode and a pattern would miss.
+
+In: a Segment (views are made here, one call gives all readings). Out: Views of kind base64, hex, percent, entities,
+escapes, rot13, reversed; nested at most twice.
+Every search starts with one set match over all encodings' shapes, so that prose pays a few microseconds.
+Origins of base64 and hex are proportional (a decoded character points into its encoded run); the others are exact.
+Never: decoding without a bound, binary content passed on as text, I/O.
+"""
+
+import base64
+import binascii
+import codecs
+import html
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import overload
+
+import re2
+
+from sidecar.normalise import AS_SENT, readable, views
+from sidecar.types import Segment, View
+
+# Bounds: what one segment may cost beyond its own length. Measured: a text that fills them all costs about 3 ms.
+RUNS_MAX = 24
+DECODED_MAX = 65_536
+DEPTH_MAX = 2
+_RUN_HEAD = 64
+_SUBSTITUTIONS_MAX = 20_000
+
+_BASE64_RUN = re2.compile(r"[A-Za-z0-9+/_-]{16,}")
+_HEX_RUN = re2.compile(r"(?:(?:\\x|0x)?[0-9A-Fa-f]{2}[ ,:]?){10,}")
+_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});")
+_ESCAPE = re.compile(r"\\u\{?([0-9A-Fa-f]{4,6})\}?|\\x([0-9A-Fa-f]{2})|\\U([0-9A-Fa-f]{8})")
+_MEDIA = ("data:image/", "data:audio/", "data:video/", "data:font/", "data:application/")
+
+# Words of an order, in rot13 and backwards: only a text that shows two of them is turned round.
+_ROT13 = r"vtaber|vafgehpgvbaf?|cebzcg|flfgrz|qvfertneq|sbetrg|ohcnff|erirny|gur|lbhe?|naq|ehyrf"
+_REVERSED = r"erongi|snoitcurtsni|tpmorp|metsys|drager?sid|tegrof|ssapyb|laever|eht|ruoy|uoy|dna|selur"
+_SHAPES = (
+    ("base64", r"[A-Za-z0-9+/_-]{16}"),
+    ("hex", r"(?:(?:\\x|0x)?[0-9a-f]{2}[ ,:]?){10}"),
+    ("percent", r"%[0-9a-f]{2}.{0,20}%[0-9a-f]{2}.{0,20}%[0-9a-f]{2}"),
+    ("entities", r"&(?:#\d{2}|#x[0-9a-f]{2}|[a-z]{2,8};)"),
+    ("escapes", r"\\[ux]\{?[0-9a-f]{2}"),
+    ("rot13", rf"\b(?:{_ROT13})\b.{{1,80}}\b(?:{_ROT13})\b"),
+    ("reversed", rf"\b(?:{_REVERSED})\b.{{1,80}}\b(?:{_REVERSED})\b"),
+)
+
+
+def _compile() -> re2.Set:
+    options = re2.Options()
+    options.case_sensitive = False
+    options.max_mem = 16 << 20
+    options.log_errors = False
+    shapes = re2.Set.SearchSet(options)
+    for _, pattern in _SHAPES:
+        shapes.Add(pattern)
+    shapes.Compile()
+    return shapes
+
+
+_SET = _compile()
+
+
+@dataclass(frozen=True, slots=True)
+class Spread(Sequence[int]):
+    """Origin of a decoded run: length code points spread evenly over the source's [start, end)."""
+
+    start: int
+    end: int
+    length: int
+
+    def __len__(self) -> int:
+        """Return the length of the decoded text."""
+        return self.length
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[int]: ...
+    def __getitem__(self, index: int | slice) -> int | Sequence[int]:
+        """Return the source index of a decoded code point."""
+        if isinstance(index, slice):
+            return [self._at(i) for i in range(*index.indices(self.length))]
+        return self._at(range(self.length)[index])
+
+    def _at(self, index: int) -> int:
+        if index == self.length - 1:
+            return self.end - 1
+        return self.start + index * (self.end - self.start) // self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Through(Sequence[int]):
+    """Origin of a reading of a reading: inner points into a text whose own origin is outer."""
+
+    inner: Sequence[int]
+    outer: Sequence[int]
+
+    def __len__(self) -> int:
+        """Return the length of the innermost text."""
+        return len(self.inner)
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[int]: ...
+    def __getitem__(self, index: int | slice) -> int | Sequence[int]:
+        """Return the source index of an innermost code point."""
+        if isinstance(index, slice):
+            return [self.outer[i] for i in self.inner[index]]
+        return self.outer[self.inner[index]]
+
+
+def readings(segment: Segment) -> tuple[View, ...]:
+    """Return every reading of a segment that detectors should see: as sent, folded, then decoded ones.
+
+    Shape: the text as sent comes first; each decoded view may be followed by its own folded and decoded views.
+    Bounds: linear; at most RUNS_MAX decoded views and DECODED_MAX decoded code points beyond views().
+    Raises: nothing.
+    Source: the encodings garak's `encoding` probes and OWASP LLM01 (2025) name; bounds measured.
+    """
+    plain = views(segment)
+    decoded = tuple(_decoded(plain[0]))
+    return plain + decoded if decoded else plain
+
+
+def _decoded(root: View) -> Iterator[View]:
+    """Yield decoded views of a view, breadth first, within the bounds."""
+    queue = [(root, 0)]
+    count, budget = 0, DECODED_MAX
+    while queue:
+        view, depth = queue.pop(0)
+        for found in _layer(view, budget):
+            yield found
+            count += 1
+            budget -= len(found.text)
+            if count >= RUNS_MAX or budget <= 0:
+                return
+            folded = _folded(found)
+            if folded:
+                yield folded
+            if depth + 1 < DEPTH_MAX:
+                queue.append((found, depth + 1))
+
+
+def _folded(view: View) -> View | None:
+    """Return the folded reading of a decoded view when it says something new."""
+    inner = views(Segment(view.text, view.surface))[1:]
+    return View(view.kind, inner[0].text, Through(inner[0].origin, view.origin), view.surface) if inner else None
+
+
+def _layer(view: View, budget: int) -> Iterator[View]:
+    """Yield the views decoded directly from one view."""
+    hits = _SET.Match(view.text.encode("utf-8", "surrogatepass"))
+    for index in sorted(hits or ()):
+        kind = _SHAPES[index][0]
+        for text, origin in _DECODERS[kind](view.text, budget):
+            outer = origin if view.kind == AS_SENT else Through(origin, view.origin)
+            yield View(kind, text, outer, view.surface)
+
+
+Decoded = tuple[str, Sequence[int]]
+
+
+def _base64(text: str, budget: int) -> Iterator[Decoded]:
+    for run in islice(_BASE64_RUN.finditer(readable(text)), 400):
+        body = run[0]
+        if _looks_like_words(body) or _media(text, run.start()):
+            continue
+        for skip in (0, 1):
+            decoded = _printable(_unbase64, body[skip:], budget)
+            if decoded:
+                yield decoded, Spread(run.start() + skip, run.end(), len(decoded))
+                break
+
+
+def _media(text: str, start: int) -> bool:
+    """Tell whether the run at start is the content of a data URI that holds no text."""
+    head = text[max(0, start - 80) : start].lower()
+    return any(head.rfind(kind) > head.rfind(" ") for kind in _MEDIA)
+
+
+def _looks_like_words(run: str) -> bool:
+    """Tell whether a run is more likely a path, an identifier or a long word than base64 of text."""
+    return run.islower() or run.isdigit() or run.isupper() or run.isalpha() and run.title() == run
+
+
+def _unbase64(run: str) -> bytes:
+    data = run.replace("-", "+").replace("_", "/")
+    return base64.b64decode(data[: len(data) // 4 * 4] if len(data) % 4 == 1 else data + "=" * (-len(data) % 4))
+
+
+def _hex(text: str, budget: int) -> Iterator[Decoded]:
+    for run in islice(_HEX_RUN.finditer(readable(text)), 100):
+        body = re.sub(r"\\x|0x|[ ,:]", "", run[0])
+        decoded = _printable(bytes.fromhex, body, budget)
+        if decoded:
+            yield decoded, Spread(run.start(), run.end(), len(decoded))
+
+
+def _printable(decode: Callable[[str], bytes], run: str, budget: int) -> str:
+    """Return the text that a run decodes to, "" when it is binary, broken or too short to say anything."""
+    try:
+        if len(run) > 2 * _RUN_HEAD and not _texty(decode(run[:_RUN_HEAD]).decode("utf-8", "ignore")):
+            return ""
+        text = decode(run[: budget // 4 * 8]).decode("utf-8", "strict" if len(run) < 400 else "ignore")
+    except (ValueError, binascii.Error):
+        return ""
+    return text[:budget] if _texty(text) else ""
+
+
+def _texty(text: str) -> bool:
+    """Tell whether decoded bytes are writing: long enough, printable, mostly letters and blanks."""
+    if len(text) < 8:
+        return False
+    sample = text[:256]
+    letters = sum(char.isalpha() or char in " \n" for char in sample)
+    printable = sum(char.isprintable() or char in "\n\r\t" for char in sample)
+    return letters * 10 >= len(sample) * 7 and printable >= len(sample) - 1
+
+
+def _substitute(pattern: re.Pattern[str], text: str, read: Callable[[str], str], budget: int) -> Iterator[Decoded]:
+    """Yield the text around and in the first runs of a pattern with each run read; origins are exact."""
+    pieces: list[str] = []
+    origin: list[int] = []
+    position = size = 0
+    for run in islice(pattern.finditer(text), _SUBSTITUTIONS_MAX):
+        plain = text[max(position, run.start() - 400) : run.start()]
+        decoded = read(run[0])
+        pieces += (plain, decoded)
+        origin.extend(range(run.start() - len(plain), run.start()))
+        origin.extend(run.start() + i * (run.end() - run.start()) // max(1, len(decoded)) for i in range(len(decoded)))
+        position = run.end()
+        size += len(plain) + len(decoded)
+        if size >= budget:
+            break
+    if not pieces:
+        return
+    tail = text[position : position + 400]
+    origin.extend(range(position, position + len(tail)))
+    decoded_text = "".join(pieces) + tail
+    if any(char.isalpha() for char in decoded_text):
+        yield decoded_text, origin
+
+
+def _percent(text: str, budget: int) -> Iterator[Decoded]:
+    return _substitute(_PERCENT, text, _unpercent, budget)
+
+
+def _unpercent(run: str) -> str:
+    return bytes.fromhex(run.replace("%", "")).decode("utf-8", "replace")
+
+
+def _entities(text: str, budget: int) -> Iterator[Decoded]:
+    return _substitute(_ENTITY, text, html.unescape, budget)
+
+
+def _escapes(text: str, budget: int) -> Iterator[Decoded]:
+    return _substitute(_ESCAPE, text, _unescape, budget)
+
+
+def _unescape(run: str) -> str:
+    code = int(run.strip("\\uUx{}"), 16)
+    return chr(code) if code < 0x110000 else "\ufffd"
+
+
+def _rot13(text: str, budget: int) -> Iterator[Decoded]:
+    part = text[:budget]
+    yield codecs.decode(part, "rot13"), range(len(part))
+
+
+def _reversed(text: str, budget: int) -> Iterator[Decoded]:
+    part = text[:budget]
+    yield part[::-1], range(len(part) - 1, -1, -1)
+
+
+_DECODERS: dict[str, Callable[[str, int], Iterator[Decoded]]] = {
+    "base64": _base64,
+    "hex": _hex,
+    "percent": _percent,
+    "entities": _entities,
+    "escapes": _escapes,
+    "rot13": _rot13,
+    "reversed": _reversed,
+}
