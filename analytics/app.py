@@ -1,0 +1,136 @@
+"""The service: constructs everything, top to bottom, and runs it in one process and one event loop.
+
+In: Settings. Out: a running service until SIGTERM or SIGINT; then it accepts nothing more, finishes the requests and
+the commit in hand, and closes. Raises ConfigError where the machine contradicts the settings (a port in use, no
+database). Never: work of its own.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import grpc
+import uvicorn
+import uvloop
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from analytics.api import application as web
+from analytics.config import ConfigError, Settings, variable
+from analytics.ingest import server as ingest
+from analytics.store import database, records
+from analytics.telemetry import Metrics, configure_logging
+from analytics.types import DecisionRow, Stored
+
+_LOG = logging.getLogger("analytics")
+
+
+class _Http(uvicorn.Server):
+    """uvicorn without its signal handlers: `_run` has one for both servers."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """What runs: two servers, the engine, and the thread that writes."""
+
+    http: _Http
+    ingest: grpc.aio.Server
+    engine: Engine
+    writer: ThreadPoolExecutor
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database's schema up to date. Raises: ConfigError when the database cannot be reached."""
+    configure_logging(settings.log_level)
+    _open(settings).dispose()
+
+
+def serve(settings: Settings) -> None:
+    """Run the service until a signal ends it. Raises: ConfigError."""
+    configure_logging(settings.log_level)
+    engine = _open(settings)
+    try:
+        uvloop.run(_run(settings, engine))
+    finally:
+        engine.dispose()
+        _LOG.info("service.stopped")
+
+
+def _open(settings: Settings) -> Engine:
+    try:
+        engine = database.connect(settings.url)
+        database.migrate(engine)
+    except (DBAPIError, OSError) as error:
+        reason = type(error.orig).__name__ if isinstance(error, DBAPIError) else error.strerror
+        detail = str(error.orig).splitlines()[0] if isinstance(error, DBAPIError) else str(error.filename)
+        raise ConfigError(f"{variable('database_url')}: the database cannot be opened: {reason}: {detail}") from error
+    return engine
+
+
+async def _run(settings: Settings, engine: Engine) -> None:
+    http_socket = _bind("http", settings.http_host, settings.http_port)
+    service = _construct(settings, engine)
+    _bind("grpc", settings.grpc_host, settings.grpc_port).close()  # for its error; gRPC binds by address only
+    service.ingest.add_insecure_port(f"{_bracketed(settings.grpc_host)}:{settings.grpc_port}")
+    await service.ingest.start()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, setattr, service.http, "should_exit", True)
+    _LOG.info("service.started", extra={"http_port": settings.http_port, "grpc_port": settings.grpc_port})
+    await service.http.serve(sockets=[http_socket])
+    _LOG.info("service.stopping")
+    await service.ingest.stop(settings.shutdown_grace_s)
+    service.writer.shutdown(wait=True)
+
+
+def _construct(settings: Settings, engine: Engine) -> _Service:
+    metrics = Metrics(settings.metrics_label_cap, settings.metrics_series_cap, settings.alert_latency_threshold)
+    writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
+    application = web.build(settings, engine, metrics.registry, time.time)
+    config = uvicorn.Config(
+        application,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=round(settings.shutdown_grace_s),
+    )
+    servicer = ingest.DecisionLog(_storing(engine), metrics, writer)
+    return _Service(_Http(config), ingest.build(servicer), engine, writer)
+
+
+def _storing(engine: Engine) -> ingest.Store:
+    def store(rows: Sequence[DecisionRow]) -> Stored:
+        with database.writing(engine) as connection:
+            return records.store(connection, rows)
+
+    return store
+
+
+def _bind(name: str, host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises: ConfigError that names the port and its setting."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        setting = variable(f"{name}_port")
+        raise ConfigError(f"{setting}: port {port} on {host} cannot be had: {error.strerror}") from error
+    return bound
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

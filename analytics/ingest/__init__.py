@@ -1,0 +1,1 @@
+"""Ingest: records come up from sidecars over gRPC, are read into our words, and stored before they are acknowledged."""

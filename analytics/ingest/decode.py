@@ -1,0 +1,208 @@
+"""From the contract's DecisionRecord to a frozen DecisionRow.
+
+In: protobuf records as sidecars send them; their text comes from attackers. Out: rows that both engines can hold.
+What a database would refuse is made harmless here (NUL, integers beyond 63 bits, endless text), what cannot be stored
+at all raises RecordError with a reason. Enum values we do not know (a newer sidecar's) become `unspecified`.
+Never: protobuf messages further inward; content in a reason.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from douane.v1 import decision_pb2 as pb
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+
+from analytics.types import DecisionRow, ThreatRow
+
+# Longest texts, in code points. Names are labels and filters, content is capped by the sidecar long before.
+NAME_CHARS = 256
+PATH_CHARS = 2_048
+REASON_CHARS = 1_024
+CONTENT_CHARS = 1_000_000
+MAX_THREATS = 256
+MAX_REASONS = 256
+MAX_INTEGER = 2**63 - 1
+MAX_SMALL = 2**31 - 1
+# Anything outside is a clock that was never set: 2020-01-01 to 2100-01-01 UTC.
+EARLIEST_UNIX_US, LATEST_UNIX_US = 1_577_836_800_000_000, 4_102_444_800_000_000
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class RecordError(ValueError):
+    """A record that can never be stored; the message is the reason told to the sidecar."""
+
+
+def _names(wrapper: EnumTypeWrapper, prefix: str) -> dict[int, str]:
+    return {number: name.removeprefix(prefix).lower() for name, number in wrapper.items()}
+
+
+_STAGES = {pb.STAGE_VERDICT: "verdict", pb.STAGE_COMPLETE: "complete", pb.STAGE_INCOMPLETE: "incomplete"}
+_OUTCOMES = _names(pb.Outcome, "OUTCOME_")
+_ACTIONS = _names(pb.Action, "ACTION_")
+_MODES = _names(pb.Mode, "MODE_")
+_LEVELS = _names(pb.RiskLevel, "RISK_LEVEL_")
+_THREAT_TYPES = _names(pb.ThreatType, "THREAT_TYPE_")
+_SURFACES = _names(pb.Surface, "SURFACE_")
+_FAILURES = _names(pb.FailureKind, "FAILURE_KIND_")
+_REASONS = _names(pb.UnscannedReason, "UNSCANNED_REASON_")
+_CAPTURES = _names(pb.ContentCapture, "CONTENT_CAPTURE_")
+_UNKNOWN = "unspecified"
+
+
+def decode(record: pb.DecisionRecord) -> DecisionRow:
+    """Return the row of a record.
+
+    Bounds: texts are cut to the lengths above, at most MAX_THREATS threats and MAX_REASONS reasons are kept (the rest
+    is counted in detail), integers are clamped to 63 bits.
+    Raises: RecordError when the record has no usable id, stage, time or score.
+    """
+    if not _ID.fullmatch(record.decision_id):
+        raise RecordError("decision_id is not 32 lower-case hex digits")
+    stage = _STAGES.get(record.stage)
+    if stage is None:
+        raise RecordError(f"stage {record.stage} is not known")
+    identity, timings, usage = record.identity, record.timings, record.usage
+    used = {name.name: min(value, MAX_INTEGER) for name, value in usage.ListFields()}
+    return DecisionRow(
+        decision_id=record.decision_id,
+        stage=stage,
+        outcome=_OUTCOMES.get(record.outcome, _UNKNOWN),
+        applied=_ACTIONS.get(record.applied, _UNKNOWN),
+        would_be=_ACTIONS.get(record.would_be, _UNKNOWN),
+        mode=_MODES.get(record.mode, _UNKNOWN),
+        score=_number(record.score, "score"),
+        level=_LEVELS.get(record.level, _UNKNOWN),
+        failure=_FAILURES.get(record.failure, _UNKNOWN),
+        tenant=_text(identity.tenant, NAME_CHARS) or "default",
+        user=_text(identity.user, NAME_CHARS),
+        provider=_text(record.provider, NAME_CHARS),
+        model=_text(record.model, NAME_CHARS),
+        endpoint=_text(record.endpoint, PATH_CHARS),
+        protocol=_text(record.protocol, NAME_CHARS),
+        door=_text(record.door, NAME_CHARS),
+        stream=record.stream,
+        complete=_covered(record),
+        refusal=record.refusal,
+        http_status=min(record.http_status, MAX_SMALL),
+        prompt_tokens=used.get("prompt_tokens"),
+        completion_tokens=used.get("completion_tokens"),
+        total_tokens=_total_tokens(used),
+        started_unix_us=_started(record.decision_id, timings.started_unix_us),
+        verdict_us=min(timings.verdict_us, MAX_INTEGER),
+        first_byte_us=min(timings.first_byte_us, MAX_INTEGER),
+        total_us=min(timings.total_us, MAX_INTEGER),
+        detail=_detail(record, used),
+        threats=tuple(_threat(place, one) for place, one in enumerate(record.threats[:MAX_THREATS])),
+    )
+
+
+def _text(value: str, limit: int) -> str:
+    if len(value) > limit:
+        value = value[: limit - 1] + "…"
+    return value.replace("\x00", "\ufffd") if "\x00" in value else value  # PostgreSQL refuses NUL in text
+
+
+def _number(value: float, name: str) -> float:
+    if not math.isfinite(value):
+        raise RecordError(f"{name} is not a finite number")
+    return value
+
+
+def _total_tokens(used: Mapping[str, int]) -> int | None:
+    if "total_tokens" in used or "prompt_tokens" not in used:
+        return used.get("total_tokens")
+    return min(used["prompt_tokens"] + used.get("completion_tokens", 0), MAX_INTEGER)
+
+
+def _started(decision_id: str, started_unix_us: int) -> int:
+    """Return when the request came: as the record says, else as its UUIDv7 says (48 bits of milliseconds)."""
+    for unix_us in (started_unix_us, int(decision_id[:12], 16) * 1_000):
+        if EARLIEST_UNIX_US <= unix_us < LATEST_UNIX_US:
+            return unix_us
+    raise RecordError("neither started_unix_us nor decision_id holds a time between 2020 and 2100")
+
+
+def _covered(record: pb.DecisionRecord) -> bool:
+    """Return True when nothing was left unscanned; a direction that never came about leaves nothing."""
+    sides = (("request_coverage", record.request_coverage), ("response_coverage", record.response_coverage))
+    return all(side.complete for name, side in sides if record.HasField(name))
+
+
+def _threat(position: int, threat: pb.Threat) -> ThreatRow:
+    return ThreatRow(
+        position=position,
+        type=_THREAT_TYPES.get(threat.type, _UNKNOWN),
+        detector=_text(threat.detector, NAME_CHARS),
+        rule_id=_text(threat.rule_id, NAME_CHARS),
+        surface=_SURFACES.get(threat.surface, _UNKNOWN),
+        message_index=threat.message_index,
+        path=_text(threat.path, PATH_CHARS),
+        score=_number(threat.score, "a threat's score"),
+        confidence=_number(threat.confidence, "a threat's confidence"),
+        span_start=threat.span_start,
+        span_end=threat.span_end,
+        match_chars=threat.match_chars,
+        match_digest=threat.match_digest[:64].hex(),
+        view=_text(threat.view, NAME_CHARS),
+    )
+
+
+def _detail(record: pb.DecisionRecord, used: Mapping[str, int]) -> dict[str, Any]:
+    """Return what has no column of its own; what is empty or 0 is left out."""
+    identity, timings = record.identity, record.timings
+    detail = {
+        "reasons": [_text(reason, REASON_CHARS) for reason in record.reasons[:MAX_REASONS]],
+        "threats_left_out": max(0, len(record.threats) - MAX_THREATS),
+        "failure_detail": _text(record.failure_detail, REASON_CHARS),
+        "user_source": _text(identity.user_source, NAME_CHARS),
+        "pod": _text(identity.pod, NAME_CHARS),
+        "namespace": _text(identity.namespace, NAME_CHARS),
+        "service_account": _text(identity.service_account, NAME_CHARS),
+        "source_address": _text(identity.source_address, NAME_CHARS),
+        "key_fingerprint": _text(identity.key_fingerprint, NAME_CHARS),
+        "method": _text(record.method, NAME_CHARS),
+        "host": _text(record.host, NAME_CHARS),
+        "request_id": _text(record.request_id, NAME_CHARS),
+        "session": _text(record.session, NAME_CHARS),
+        "response_flags": _text(record.response_flags, NAME_CHARS),
+        "finish_reason": _text(record.finish_reason, NAME_CHARS),
+        "cached_tokens": used.get("cached_tokens"),
+        "reasoning_tokens": used.get("reasoning_tokens"),
+        "tokens_estimated": record.usage.estimated,
+        "inspect_us": min(timings.inspect_us, MAX_INTEGER),
+        "finished_unix_us": min(timings.finished_unix_us, MAX_INTEGER),
+        "request_coverage": _coverage(record.request_coverage) if record.HasField("request_coverage") else None,
+        "response_coverage": _coverage(record.response_coverage) if record.HasField("response_coverage") else None,
+        "content": _content(record.content) if record.HasField("content") else None,
+        "policy_version": _text(record.policy_version, NAME_CHARS),
+        "ruleset_version": _text(record.ruleset_version, NAME_CHARS),
+        "sidecar": _text(record.sidecar, NAME_CHARS),
+        "messages": record.messages,
+        "prompt_chars": min(record.prompt_chars, MAX_INTEGER),
+        "response_chars": min(record.response_chars, MAX_INTEGER),
+        "tool_calls": record.tool_calls,
+    }
+    return {name: value for name, value in detail.items() if value}
+
+
+def _coverage(coverage: pb.Coverage) -> dict[str, Any]:
+    return {
+        "body_bytes": min(coverage.body_bytes, MAX_INTEGER),
+        "scanned_bytes": min(coverage.scanned_bytes, MAX_INTEGER),
+        "complete": coverage.complete,
+        "unscanned": [
+            {"reason": _REASONS.get(one.reason, _UNKNOWN), "bytes": min(one.bytes, MAX_INTEGER)}
+            for one in coverage.unscanned[:MAX_REASONS]
+        ],
+    }
+
+
+def _content(content: pb.Content) -> dict[str, Any]:
+    return {
+        "capture": _CAPTURES.get(content.capture, _UNKNOWN),
+        "prompt": _text(content.prompt, CONTENT_CHARS),
+        "response": _text(content.response, CONTENT_CHARS),
+    }
