@@ -285,6 +285,21 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls. user_source is header, body, api_key or address."""
+
+    user: str = ""
+    user_source: str = ""
+    tenant: str = "default"
+    session: str = ""
+    pod: str = ""
+    namespace: str = ""
+    service_account: str = ""
+    source_address: str = ""
+    key_fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class InspectionFailed:
     """An inspection that came to no result. detail never holds content."""
 
@@ -308,6 +323,63 @@ class Decision:
     def refuses(self) -> bool:
         """True when the request does not go on to the provider."""
         return self.applied in (Action.DENY, Action.THROTTLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What looking at a request brought to light."""
+
+    message: LlmMessage
+    assessment: Assessment
+    coverage: Coverage
+    failure: InspectionFailed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All that is known when a request is decided: the first half of a record.
+
+    Units: started_unix_us is wall-clock time, inspect_us and verdict_us count from the request's arrival.
+    """
+
+    decision_id: str
+    head: Head
+    door: str
+    provider: str
+    identity: Identity
+    inspection: Inspection
+    decision: Decision
+    outcome: Outcome
+    policy_version: str
+    ruleset_version: str
+    capture: ContentCapture
+    started_unix_us: int
+    inspect_us: int
+    verdict_us: int
+    http_status: int = 0
+
+    @property
+    def final(self) -> bool:
+        """True when nothing more will come: we answered the client ourselves."""
+        return self.outcome is not Outcome.PENDING
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """How an exchange ended: the second half of a record."""
+
+    outcome: Outcome
+    http_status: int
+    response_flags: str
+    reply: LlmReply
+    assessment: Assessment
+    coverage: Coverage
+    capture: ContentCapture
+    score: float
+    verdict_us: int
+    first_byte_us: int
+    total_us: int
+    reasons: tuple[str, ...] = ()
 
 
 def level_of(score: float) -> RiskLevel:

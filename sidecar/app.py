@@ -1,0 +1,224 @@
+"""One worker, constructed top to bottom: settings, policy, pipeline, spool, publisher, server.
+
+In: Settings and the worker's index. Out: a running worker, until it is told to stop.
+Here are the clock, the randomness, the files and the threads that everything else is handed.
+"""
+
+import asyncio
+import contextlib
+import faulthandler
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+
+import grpc
+import msgspec
+from douane.v1.control_pb2 import PublishResponse
+
+from sidecar.config import Settings
+from sidecar.control.policy_file import PolicyFile
+from sidecar.detectors import ruleset_version
+from sidecar.extproc.exchange import Exchange, Surroundings
+from sidecar.extproc.server import Desk, build_server
+from sidecar.identity import Identifier, Workload
+from sidecar.pipeline import Pipeline
+from sidecar.protocols.generate import Target
+from sidecar.record.publish import Publisher
+from sidecar.record.spool import Spool
+from sidecar.refusal import refusal_body
+from sidecar.telemetry import Counts
+
+log = logging.getLogger("douane.worker")
+
+# A worker whose event loop stands still this long is stuck: it leaves a traceback and exits, and its supervisor starts another.
+_STUCK_S = 20
+
+
+def socket_path(folder: Path, index: int) -> Path:
+    """Return the Unix socket of a worker."""
+    return folder / "run" / f"worker-{index}.sock"
+
+
+def policy_path(settings: Settings) -> Path | None:
+    """Return the policy file in use, None when there is none."""
+    return _chosen(settings.policy_file, settings.folder / "policy.yaml")
+
+
+def models_path(settings: Settings) -> Path:
+    """Return the table of model names in use."""
+    return _chosen(settings.models_file, settings.folder / "models.yaml") or Path(__file__).with_name("models.yaml")
+
+
+def _chosen(named: Path | None, usual: Path) -> Path | None:
+    if named is not None:
+        return named.expanduser()
+    return usual if usual.exists() else None
+
+
+def load_models(path: Path, providers: tuple[str, ...]) -> dict[str, Target]:
+    """Return the table of model names.
+
+    Raises: ValueError naming the file and the line's fault; OSError when the file cannot be read.
+    """
+    try:
+        table = msgspec.yaml.decode(path.read_bytes(), type=dict[str, Target])
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{path}: {error}") from None
+    for name, target in table.items():
+        if target.provider not in providers:
+            raise ValueError(f"{path}: {name} names provider {target.provider!r}; known: {', '.join(providers)}")
+    return table
+
+
+def digest_key(settings: Settings) -> bytes:
+    """Return the installation's key, made once in the data folder unless one is configured."""
+    configured = settings.secret_key()
+    if configured is not None:
+        return configured
+    path = settings.folder / "digest.key"
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(os.urandom(32))
+    return path.read_bytes()
+
+
+def decision_ids(wall_ns: Callable[[], int], entropy: Callable[[int], bytes]) -> Callable[[], str]:
+    """Return a source of UUIDs of version 7 as 32 hex digits (RFC 9562, 5.7): they sort by time."""
+
+    def next_id() -> str:
+        bits = (wall_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(entropy(10))
+        bits = bits & ~(0xF << 76) | 7 << 76
+        return f"{bits & ~(0b11 << 62) | 0b10 << 62:032x}"
+
+    return next_id
+
+
+def _monotonic_us() -> int:
+    return time.monotonic_ns() // 1000
+
+
+class Worker:
+    """One sidecar worker. It needs nothing on the hot path but its own memory and its own disk."""
+
+    def __init__(self, settings: Settings, index: int) -> None:
+        self.settings = settings
+        self.counts = Counts()
+        self.policy = PolicyFile(policy_path(settings), settings.default_policy(), self.counts.policy_read)
+        self.spool = _open_spool(settings, index)
+        self.counts.recovered(self.spool.recovered)
+        self.pipeline = Pipeline(_monotonic_us)
+        self.threads = ThreadPoolExecutor(2, thread_name_prefix="inspect")
+        self.channel = grpc.aio.insecure_channel(_analytics_address(settings))
+        self.publisher = Publisher(self.spool, _sender(self.channel), self.counts, time.monotonic, Random())
+        self.server = build_server(self._desk(index), f"unix:{socket_path(settings.folder, index)}")
+
+    def _desk(self, index: int) -> Desk:
+        around = self._surroundings()
+        next_id = decision_ids(time.time_ns, os.urandom)
+        return Desk(
+            pipeline=self.pipeline,
+            spool=self.spool,
+            counts=self.counts,
+            new_exchange=lambda: Exchange(next_id(), self.policy.current, around),
+            now_us=_monotonic_us,
+            digest=around.identifier.digest,
+            sidecar=f"{socket.gethostname()}/{index}",
+            threads=self.threads,
+        )
+
+    def _surroundings(self) -> Surroundings:
+        settings = self.settings
+        providers = settings.providers()
+        return Surroundings(
+            pipeline=self.pipeline,
+            identifier=Identifier(
+                digest_key(settings),
+                settings.user_header,
+                settings.tenant_header,
+                settings.session_header,
+                Workload(settings.pod_name, settings.pod_namespace, settings.service_account),
+            ),
+            models=load_models(models_path(settings), tuple(p.name for p in providers)),
+            keys=_generate_keys(settings),
+            paths={p.name: f"{p.upstream_prefix}chat/completions" for p in providers},
+            ruleset_version=ruleset_version(),
+            wall_offset_us=time.time_ns() // 1000 - _monotonic_us(),
+            refusal=refusal_body,
+        )
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then finish what is under way and deliver what waits."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await self.server.start()
+        log.info("worker.ready", extra={"pid": os.getpid(), "recovered": self.spool.recovered})
+        tasks = [loop.create_task(work) for work in (self.publisher.run(), self.policy.watch(), self._heartbeat())]
+        await stop.wait()
+        await self._stop(tasks)
+
+    async def _heartbeat(self) -> None:
+        """Show the spool's depth, and keep the watchdog quiet."""
+        show = self.counts.watch_spool(lambda: self.spool.waiting, lambda: len(self.spool.open))
+        while True:
+            faulthandler.dump_traceback_later(_STUCK_S, exit=True)
+            show()
+            await asyncio.sleep(1)
+
+    async def _stop(self, tasks: list["asyncio.Task[None]"]) -> None:
+        await self.server.stop(self.settings.drain_s)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        faulthandler.cancel_dump_traceback_later()
+        left = await self.publisher.drain(min(5.0, self.settings.drain_s))
+        log.info("worker.stopped", extra={"undelivered": left})
+        await self.channel.close()
+        self.spool.close()
+        self.threads.shutdown(wait=False)
+
+
+def _open_spool(settings: Settings, index: int) -> Spool:
+    """Open this worker's spool; the first worker takes over those of workers that no longer exist."""
+    folder = settings.folder / "spool"
+    folder.mkdir(parents=True, exist_ok=True)
+    spool = Spool(folder / f"worker-{index}.db", settings.spool_max_bytes, sync=settings.spool_sync)
+    if index == 0:
+        ours = {f"worker-{number}.db" for number in range(settings.workers)}
+        for path in sorted(folder.glob("worker-*.db")):
+            if path.name not in ours:
+                log.info("spool.absorbed", extra={"file": path.name, "records": spool.absorb(path)})
+    return spool
+
+
+def _generate_keys(settings: Settings) -> Mapping[str, str]:
+    """The stand-in provider takes any key, but the header must be there."""
+    return dict.fromkeys((p.name for p in settings.providers()), "demo") if settings.demo() else settings.keys()
+
+
+def _analytics_address(settings: Settings) -> str:
+    return settings.analytics_grpc or f"127.0.0.1:{settings.analytics_grpc_port}"
+
+
+def _sender(channel: grpc.aio.Channel) -> Callable[[bytes], "asyncio.Future[PublishResponse]"]:
+    """Return what sends one serialized PublishRequest."""
+    call = channel.unary_unary(
+        "/douane.v1.DecisionLog/Publish", request_serializer=bytes, response_deserializer=PublishResponse.FromString
+    )
+
+    async def send(request: bytes) -> PublishResponse:
+        try:
+            answer: PublishResponse = await call(request, timeout=30.0, wait_for_ready=False)
+        except grpc.aio.AioRpcError as error:
+            raise ConnectionError(f"{error.code().name}: {error.details()}") from None
+        return answer
+
+    return send  # type: ignore[return-value] # a coroutine function is what Publisher awaits

@@ -1,0 +1,187 @@
+"""The settings, read once from the environment and `.env`.
+
+In: environment variables. Out: Settings. Nothing reads the environment later.
+A bad value stops the start with the variable's name and what is allowed. README's table is compared with this class by a test.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from sidecar.envoyconf.providers import PROVIDERS, Provider, provider_named
+from sidecar.policy import Policy
+from sidecar.types import Mode
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+_CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+
+def _system_roots() -> str:
+    named = (os.environ.get("SSL_CERT_FILE", ""), *_CA_FILES)
+    return next((name for name in named if name and Path(name).exists()), _CA_FILES[0])
+
+
+class ConfigError(ValueError):
+    """A setting has a value that cannot be used."""
+
+
+class Settings(BaseSettings):
+    """Every setting of the sidecar and of `douane up`."""
+
+    model_config = SettingsConfigDict(env_prefix="DOUANE_", env_file=".env", extra="ignore", frozen=True)
+
+    data: Path = Field(Path("~/.local/share/douane"), description="Folder of spools, databases, sockets and keys")
+    bind: str = Field("127.0.0.1", description="Address of the gateway; pages and API are offered on loopback only")
+    port: Port = Field(8000, description="Port of the gateway")
+    admin_port: Port = Field(9901, description="Port of Envoy's admin page, always on loopback")
+    metrics_port: Port = Field(9464, description="Port of the sidecar's Prometheus metrics, on loopback")
+    analytics_port: Port = Field(8080, description="Port of analytics: dashboard, API, docs")
+    analytics_grpc_port: Port = Field(8081, description="Port on which analytics takes records")
+    analytics_grpc: str = Field("", description="host:port of another analytics; empty: `douane up` starts one itself")
+    workers: int = Field(
+        default_factory=lambda: max(1, os.cpu_count() or 1), ge=1, le=64, description="Sidecar worker processes"
+    )
+    upstreams: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict, description="Providers served elsewhere: openai=http://127.0.0.1:9999,..."
+    )
+    upstream_ca_file: str = Field(
+        default_factory=_system_roots,
+        description="Certificates that providers are verified against",
+    )
+    demo_port: Port = Field(8090, description="Port of the stand-in provider, started when no provider key is set")
+    mode: Mode = Field(Mode.ENFORCE, description="enforce blocks and fails closed; observe records and fails open")
+    policy_file: Path | None = Field(
+        None, description="Policy file, hot-reloaded; default: policy.yaml in the data folder"
+    )
+    models_file: Path | None = Field(
+        None, description="Model names of /generate; default: models.yaml in the data folder"
+    )
+    max_body_bytes: int = Field(
+        16 * 1024 * 1024, ge=1024, le=128 * 1024 * 1024, description="Largest request body, bytes"
+    )
+    spool_max_bytes: int = Field(512 * 1024 * 1024, ge=65536, description="Largest spool per worker, bytes")
+    spool_sync: bool = Field(
+        False, description="Flush every record to disk before its verdict leaves (survives power cuts)"
+    )
+    user_header: str = Field("x-user-id", description="Request header that names the user")
+    tenant_header: str = Field("x-tenant-id", description="Request header that names the tenant")
+    session_header: str = Field("x-session-id", description="Request header that names the session")
+    drain_s: float = Field(10.0, ge=0, le=3600, description="Seconds that open answers get when stopping")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")
+    digest_key: SecretStr | None = Field(
+        None,
+        description="Key of digests, 32 or more hex digits, the same for a fleet; default: made once in the data folder",
+    )
+    pod_name: str = Field("", description="Pod, as Kubernetes' downward API says")
+    pod_namespace: str = Field("", description="Namespace; also the tenant when no header names one")
+    service_account: str = Field("", description="Service account")
+    openai_api_key: SecretStr | None = Field(
+        None, validation_alias="OPENAI_API_KEY", description="Key used for /generate calls to OpenAI"
+    )
+    openrouter_api_key: SecretStr | None = Field(
+        None, validation_alias="OPENROUTER_API_KEY", description="Key used for /generate calls to OpenRouter"
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        None, validation_alias="ANTHROPIC_API_KEY", description="Key of Anthropic: real hosts are used when it is set"
+    )
+    alert_security_threshold: float = Field(
+        5.0,
+        gt=0,
+        validation_alias=AliasChoices("ALERT_SECURITY_THRESHOLD", "DOUANE_ALERT_SECURITY_THRESHOLD"),
+        description="Score from which a request raises an alert",
+    )
+    auto_block_critical_threats: bool = Field(
+        True,
+        validation_alias=AliasChoices("AUTO_BLOCK_CRITICAL_THREATS", "DOUANE_AUTO_BLOCK_CRITICAL_THREATS"),
+        description="Refuse requests whose score is CRITICAL (15 and more)",
+    )
+
+    @field_validator("upstreams", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """Read name=url pairs separated by commas."""
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        return {name.strip(): url.strip() for name, _, url in pairs}
+
+    @model_validator(mode="after")
+    def _checked(self) -> "Settings":
+        """Check what fields cannot check alone."""
+        self.providers()
+        self.secret_key()
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """The data folder, absolute."""
+        return self.data.expanduser().absolute()
+
+    def secret_key(self) -> bytes | None:
+        """Return the configured digest key.
+
+        Raises: ValueError when it is not 32 to 128 hex digits.
+        """
+        if self.digest_key is None:
+            return None
+        try:
+            key = bytes.fromhex(self.digest_key.get_secret_value())
+        except ValueError:
+            raise ValueError("digest_key is not hexadecimal") from None
+        if not 16 <= len(key) <= 64:
+            raise ValueError("digest_key has 32 to 128 hex digits")
+        return key
+
+    def keys(self) -> dict[str, str]:
+        """Return the provider keys that are set, by provider."""
+        known = {
+            "openai": self.openai_api_key,
+            "openrouter": self.openrouter_api_key,
+            "anthropic": self.anthropic_api_key,
+        }
+        return {name: key.get_secret_value() for name, key in known.items() if key and key.get_secret_value()}
+
+    def demo(self) -> bool:
+        """True when no provider key and no upstream is set: the stand-in provider answers."""
+        return not self.keys() and not self.upstreams
+
+    def providers(self) -> tuple[Provider, ...]:
+        """Return the providers with those served elsewhere redirected.
+
+        Raises: ValueError for an unknown provider or a URL that is none.
+        """
+        for name in self.upstreams:
+            provider_named(name)
+        elsewhere = dict(self.upstreams)
+        if self.demo():
+            elsewhere = {p.name: f"http://127.0.0.1:{self.demo_port}" for p in PROVIDERS}
+        return tuple(p.redirected(elsewhere[p.name]) if p.name in elsewhere else p for p in PROVIDERS)
+
+    def default_policy(self) -> Policy:
+        """Return what a policy file that says nothing means."""
+        return Policy(
+            mode=self.mode, alert_score=self.alert_security_threshold, block_critical=self.auto_block_critical_threats
+        )
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Return the settings; overrides come from the command line and win.
+
+    Raises: ConfigError naming each variable, the shape of its value, and what is allowed.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        raise ConfigError("\n".join(_complaint(item) for item in error.errors())) from None
+
+
+def _complaint(item: Any) -> str:
+    names = [str(part) for part in item["loc"]]
+    field = names[0] if names else "settings"
+    variable = field if field.isupper() else f"DOUANE_{field.upper()}"
+    shape = f"{type(item.get('input')).__name__} of {len(str(item.get('input')))} characters"
+    return f"{variable}: {item['msg']} (got a {shape})"

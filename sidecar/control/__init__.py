@@ -1,0 +1,1 @@
+"""What steers a sidecar from outside: the policy file."""

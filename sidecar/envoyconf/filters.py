@@ -1,0 +1,151 @@
+"""The HTTP filter chain: strip, inspect, hold, route.
+
+In: a GatewaySpec. Out: the connection manager with its filters.
+Order matters. Client copies of our internal headers go first; ext_proc asks the sidecar; the buffer filter behind it keeps
+the request headers back until the verdict (with request headers SKIP they would otherwise run ahead of the body, API key
+included); the router sends.
+"""
+
+from envoy_data_plane.envoy.config.accesslog import v3 as accesslog
+from envoy_data_plane.envoy.config.common.mutation_rules import v3 as mutation_rules
+from envoy_data_plane.envoy.config.core import v3 as core
+from envoy_data_plane.envoy.extensions.access_loggers.filters.cel import v3 as cel
+from envoy_data_plane.envoy.extensions.filters.http.buffer import v3 as buffer
+from envoy_data_plane.envoy.extensions.filters.http.ext_proc import v3 as ext_proc
+from envoy_data_plane.envoy.extensions.filters.http.router import v3 as router
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager import v3 as hcm
+from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutation import v3 as early
+from envoy_data_plane.envoy.type import v3 as type_v3
+from envoy_data_plane.google.protobuf import Struct
+
+from sidecar.envoyconf.spec import INTERNAL_HEADERS, GatewaySpec
+from sidecar.envoyconf.typed import extension, milliseconds, pack, seconds
+
+EXT_PROC = "envoy.filters.http.ext_proc"
+CLUSTER_SIDECAR = "sidecar"
+
+# The request headers the sidecar reads. Each costs about 1 us per request, so the list is what identity, the body's
+# reading and the record need. `x-user-id` and its like come from the settings.
+READ_HEADERS = (
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "content-type",
+    "content-encoding",
+)
+_REQUEST_ATTRIBUTES = (
+    "request.path",
+    "request.method",
+    "request.host",
+    "request.id",
+    "source.address",
+    "xds.route_name",
+)
+_RESPONSE_ATTRIBUTES = ("response.code", "response.code_details")
+
+
+def request_attributes(spec: GatewaySpec) -> list[str]:
+    """Return the CEL expressions that Envoy evaluates for the first message of an exchange."""
+    headers = (*READ_HEADERS, *spec.identity_headers)
+    return [*_REQUEST_ATTRIBUTES, *(f"request.headers['{name}']" for name in headers)]
+
+
+def response_attributes(spec: GatewaySpec) -> list[str]:
+    """Return the expressions for the first response message.
+
+    The request's come along again: an exchange that never showed its request (a local reply of Envoy's, such as 413)
+    begins here, and its record should still say which call it was.
+    """
+    return [*_RESPONSE_ATTRIBUTES, *request_attributes(spec)]
+
+
+def processing_mode(*, request_headers: bool, whole_response: bool) -> ext_proc.ProcessingMode:
+    """Return which parts of an exchange the sidecar sees. The request's body always comes whole."""
+    header, body = ext_proc.ProcessingModeHeaderSendMode, ext_proc.ProcessingModeBodySendMode
+    return ext_proc.ProcessingMode(
+        request_header_mode=header.SEND if request_headers else header.SKIP,
+        request_body_mode=body.BUFFERED,
+        response_header_mode=header.SEND if request_headers else header.SKIP,
+        response_body_mode=body.BUFFERED if whole_response else body.STREAMED,
+        request_trailer_mode=header.SKIP,
+        response_trailer_mode=header.SKIP,
+    )
+
+
+def connection_manager(spec: GatewaySpec) -> hcm.HttpConnectionManager:
+    """Return the connection manager of the gateway listener."""
+    return hcm.HttpConnectionManager(
+        stat_prefix="gateway",
+        codec_type=hcm.HttpConnectionManagerCodecType.AUTO,
+        rds=hcm.Rds(
+            route_config_name="gateway",
+            config_source=core.ConfigSource(path_config_source=core.PathConfigSource(path=spec.routes_file)),
+        ),
+        http_filters=_http_filters(spec),
+        early_header_mutation_extensions=[_strip_internal_headers()],
+        local_reply_config=_local_replies(),
+        stream_idle_timeout=seconds(spec.idle_timeout_s),
+        request_headers_timeout=seconds(10),
+        generate_request_id=True,
+        preserve_external_request_id=True,
+        use_remote_address=True,
+        skip_xff_append=True,
+        server_header_transformation=hcm.HttpConnectionManagerServerHeaderTransformation.PASS_THROUGH,
+        normalize_path=True,
+        merge_slashes=True,
+        path_with_escaped_slashes_action=hcm.HttpConnectionManagerPathWithEscapedSlashesAction.REJECT_REQUEST,
+    )
+
+
+def _http_filters(spec: GatewaySpec) -> list[hcm.HttpFilter]:
+    inspection = [
+        hcm.HttpFilter(name=EXT_PROC, typed_config=pack(_external_processor(spec))),
+        hcm.HttpFilter(
+            name="envoy.filters.http.buffer", typed_config=pack(buffer.Buffer(max_request_bytes=spec.max_body_bytes))
+        ),
+    ]
+    send = hcm.HttpFilter(
+        name="envoy.filters.http.router", typed_config=pack(router.Router(suppress_envoy_headers=True))
+    )
+    return [*(inspection if spec.sockets else []), send]
+
+
+def _external_processor(spec: GatewaySpec) -> ext_proc.ExternalProcessor:
+    return ext_proc.ExternalProcessor(
+        grpc_service=core.GrpcService(envoy_grpc=core.GrpcServiceEnvoyGrpc(cluster_name=CLUSTER_SIDECAR)),
+        failure_mode_allow=False,  # the route table opens it in observe mode, see routes.py
+        status_on_error=type_v3.HttpStatus(code=type_v3.StatusCode.ServiceUnavailable),
+        processing_mode=processing_mode(request_headers=False, whole_response=False),
+        request_attributes=request_attributes(spec),
+        response_attributes=response_attributes(spec),
+        message_timeout=milliseconds(spec.message_timeout_ms),
+        mutation_rules=mutation_rules.HeaderMutationRules(allow_all_routing=True),
+        stat_prefix="douane",
+    )
+
+
+def _strip_internal_headers() -> core.TypedExtensionConfig:
+    mutations = [mutation_rules.HeaderMutation(remove=name) for name in INTERNAL_HEADERS]
+    return extension("envoy.http.early_header_mutation.header_mutation", early.HeaderMutation(mutations=mutations))
+
+
+def _local_replies() -> hcm.LocalReplyConfig:
+    """Envoy's own refusals speak JSON in OpenAI's error shape; those the sidecar composed pass as they are."""
+    error = {
+        "error": {
+            "message": "Douane: %LOCAL_REPLY_BODY%",
+            "type": "douane_gateway_error",
+            "param": None,
+            "code": "%RESPONSE_CODE_DETAILS%",
+            "request_id": "%REQ(X-REQUEST-ID)%",
+        }
+    }
+    ours = accesslog.AccessLogFilter(
+        extension_filter=accesslog.ExtensionFilter(
+            name="envoy.access_loggers.extension_filters.cel",
+            typed_config=pack(cel.ExpressionFilter(expression="!response.code_details.startsWith('douane')")),
+        )
+    )
+    body = core.SubstitutionFormatString(json_format=Struct.from_dict(error))
+    return hcm.LocalReplyConfig(mappers=[hcm.ResponseMapper(filter=ours, body_format_override=body)])

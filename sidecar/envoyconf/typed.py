@@ -1,0 +1,40 @@
+"""Small words for building Envoy messages: packing into Any, durations, addresses.
+
+In: values. Out: envoy-data-plane messages.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from envoy_data_plane.envoy.config.core import v3 as core
+from envoy_data_plane.google import protobuf
+
+
+def pack(message: Any) -> protobuf.Any:
+    """Return the message wrapped in google.protobuf.Any, as typed_config wants it."""
+    return protobuf.Any.pack(message)
+
+
+def extension(name: str, message: Any) -> core.TypedExtensionConfig:
+    """Return a named extension with its configuration."""
+    return core.TypedExtensionConfig(name=name, typed_config=pack(message))
+
+
+def milliseconds(value: int) -> timedelta:
+    """Return a duration of that many milliseconds."""
+    return timedelta(milliseconds=value)
+
+
+def seconds(value: int) -> timedelta:
+    """Return a duration of that many seconds; 0 switches a limit of Envoy's off."""
+    return timedelta(seconds=value)
+
+
+def socket_address(host: str, port: int) -> core.Address:
+    """Return a TCP address."""
+    return core.Address(socket_address=core.SocketAddress(address=host, port_value=port))
+
+
+def pipe_address(path: str) -> core.Address:
+    """Return the address of a Unix socket."""
+    return core.Address(pipe=core.Pipe(path=path))

@@ -1,0 +1,139 @@
+"""Envoy's messages to our words, and our words to Envoy's bytes.
+
+In: ProcessingRequest. Out: events; and for an answer the bytes of a ProcessingResponse.
+Answers that only say "go on" are serialized once, at import: they are most of what is sent.
+Never: protobuf messages beyond this module.
+Source: Envoy 1.40, external_processor.proto, and what was tried on it (the attribute names arrive as the expressions that asked).
+"""
+
+from google.protobuf.struct_pb2 import Struct
+
+from douane.envoy import ext_proc_pb2 as pb
+from sidecar.extproc.events import (
+    Answer,
+    AnswerHead,
+    Event,
+    Phase,
+    Proceed,
+    Refuse,
+    RequestBody,
+    RequestHeaders,
+    ResponseBody,
+    ResponseHeaders,
+)
+from sidecar.types import Head
+
+_NAMESPACE = "envoy.filters.http.ext_proc"
+_HEADER = "request.headers['"
+# Envoy refuses a refusal whose details hold spaces; the prefix tells its local-reply mapper to leave the body alone.
+_DETAILS = "douane_refused"
+
+_NO_HEAD = Head()
+
+
+def read(request: pb.ProcessingRequest, at_us: int) -> Event | None:
+    """Return the event in a message, None for one we never asked for (trailers).
+
+    Raises: nothing for any message that parses.
+    """
+    kind = request.WhichOneof("request")
+    attributes = request.attributes[_NAMESPACE] if _NAMESPACE in request.attributes else None
+    if kind == "request_body":
+        head, route = _head(attributes) if attributes is not None else (None, "")
+        return RequestBody(at_us, request.request_body.body, head, route)
+    if kind == "response_body":
+        return _response_body(request.response_body, attributes, at_us)
+    if kind == "request_headers":
+        head, route = _head(attributes) if attributes is not None else (_head_of(request.request_headers), "")
+        return RequestHeaders(at_us, head, route, request.request_headers.end_of_stream)
+    if kind == "response_headers":
+        answer, head, route = _answer(attributes)
+        return ResponseHeaders(at_us, answer, request.response_headers.end_of_stream, head, route)
+    return None
+
+
+def _response_body(body: pb.HttpBody, attributes: Struct | None, at_us: int) -> ResponseBody:
+    if attributes is None:
+        return ResponseBody(at_us, body.body, body.end_of_stream)
+    answer, head, route = _answer(attributes)
+    return ResponseBody(at_us, body.body, body.end_of_stream, answer, head, route)
+
+
+def _head(attributes: Struct) -> tuple[Head, str]:
+    values = {name: value.string_value for name, value in attributes.fields.items()}
+    headers = {name[len(_HEADER) : -2]: text for name, text in values.items() if name.startswith(_HEADER)}
+    head = Head(
+        method=values.get("request.method", ""),
+        path=values.get("request.path", ""),
+        host=values.get("request.host", ""),
+        request_id=values.get("request.id", ""),
+        source_address=values.get("source.address", ""),
+        headers=headers,
+    )
+    return head, values.get("xds.route_name", "")
+
+
+def _head_of(headers: pb.HttpHeaders) -> Head:
+    """Read the header map itself, for an Envoy configured without attributes. Values may stand in either field."""
+    values = {h.key: h.value or h.raw_value.decode("utf-8", "replace") for h in headers.headers.headers}
+    return Head(
+        method=values.get(":method", ""),
+        path=values.get(":path", ""),
+        host=values.get(":authority", ""),
+        request_id=values.get("x-request-id", ""),
+        headers={name: value for name, value in values.items() if not name.startswith(":")},
+    )
+
+
+def _answer(attributes: Struct | None) -> tuple[AnswerHead, Head, str]:
+    if attributes is None:
+        return AnswerHead(), _NO_HEAD, ""
+    fields = attributes.fields
+    code = fields["response.code"].number_value if "response.code" in fields else 0
+    details = fields["response.code_details"].string_value if "response.code_details" in fields else ""
+    head, route = _head(attributes)
+    return AnswerHead(int(code), details), head, route
+
+
+def write(answer: Answer) -> bytes:
+    """Return the bytes of the ProcessingResponse that carries an answer out."""
+    if isinstance(answer, Refuse):
+        return _refusal(answer)
+    if answer.body is None and not answer.headers:
+        return _GO_ON[answer.phase]
+    return _rewrite(answer)
+
+
+def _refusal(answer: Refuse) -> bytes:
+    headers = [("content-type", "application/json"), ("x-douane-decision-id", answer.decision_id)]
+    immediate = pb.ImmediateResponse(body=answer.body, details=_DETAILS, headers=_mutation(headers))
+    immediate.status.code = answer.status
+    return pb.ProcessingResponse(immediate_response=immediate).SerializeToString()
+
+
+def _rewrite(answer: Proceed) -> bytes:
+    common = pb.CommonResponse(header_mutation=_mutation(list(answer.headers)), clear_route_cache=answer.reroute)
+    if answer.body is not None:
+        common.body_mutation.body = answer.body
+    response = pb.ProcessingResponse()
+    getattr(response, answer.phase).response.CopyFrom(common)
+    return response.SerializeToString()
+
+
+def _mutation(headers: list[tuple[str, str]]) -> pb.HeaderMutation:
+    """Headers we set overwrite whatever the client sent under that name."""
+    overwrite = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+    options = [
+        pb.HeaderValueOption(header=pb.HeaderValue(key=key, raw_value=value.encode()), append_action=overwrite)
+        for key, value in headers
+    ]
+    return pb.HeaderMutation(set_headers=options)
+
+
+def _go_on(phase: Phase) -> bytes:
+    response = pb.ProcessingResponse()
+    getattr(response, phase).SetInParent()
+    return response.SerializeToString()
+
+
+_GO_ON = {phase: _go_on(phase) for phase in Phase}

@@ -1,0 +1,406 @@
+"""One exchange as a state table: what may happen when, and what we do then. No sockets, no clock, no files.
+
+In: events (from the codec, stamped with a monotonic time by the server). Out: steps: what to write down, and what to answer.
+
+    OPEN ── RequestHeaders ──► HEADED ── RequestBody ──► INSPECTING ── Inspected ──► FORWARDED or CLOSED
+    OPEN ── RequestBody (headers skipped, attributes say what is needed) ──► INSPECTING
+    FORWARDED ── ResponseHeaders / ResponseBody ──► ANSWERING ── the answer's end ──► CLOSED
+    any ── Ended ──► CLOSED          (the stream closed: with an answer unfinished, the client has left)
+    OPEN ── ResponseHeaders / ResponseBody ──► an answer to a request we never saw, such as Envoy's own 413: recorded as failed
+
+The two rules that matter (ENVOY.md, pitfall 1): every message from Envoy gets exactly one answer, and a failure is a decision.
+An event out of order is a failure too: before the verdict it is refused or passed by policy, after it the answer goes on and
+the record says so. Our own refusals pass the response path again in some Envoy versions: CLOSED lets them by.
+The verdict is written before it leaves; the completion before the last byte is released: when a reader says that the bytes
+it has been fed end the answer, the record is completed with that chunk and not with the empty one behind it.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from enum import StrEnum
+
+from sidecar.extproc.events import (
+    AnswerHead,
+    Ended,
+    Event,
+    Inspect,
+    Inspected,
+    Phase,
+    Proceed,
+    Refuse,
+    RequestBody,
+    RequestHeaders,
+    ResponseBody,
+    ResponseHeaders,
+    Step,
+    Unwritten,
+)
+from sidecar.extproc.surroundings import Surroundings
+from sidecar.extproc.translate import mission_answer, provider_call
+from sidecar.policy import Policy, decide, on_failure
+from sidecar.protocols import ReplyReader, generate, protocol_for
+from sidecar.types import (
+    Assessment,
+    Completion,
+    Coverage,
+    Decision,
+    FailureKind,
+    Head,
+    Inspection,
+    InspectionFailed,
+    LlmMessage,
+    LlmReply,
+    Outcome,
+    Unscanned,
+    UnscannedReason,
+    Verdict,
+)
+
+
+class State(StrEnum):
+    """Where an exchange stands."""
+
+    OPEN = "open"
+    HEADED = "headed"
+    INSPECTING = "inspecting"
+    FORWARDED = "forwarded"
+    ANSWERING = "answering"
+    CLOSED = "closed"
+
+
+_NO_MESSAGE = LlmMessage(protocol="none", segments=())
+_NO_INSPECTION = Inspection(_NO_MESSAGE, Assessment(), Coverage())
+
+
+class Exchange:
+    """One stream of Envoy's. It keeps the policy snapshot it began with."""
+
+    __slots__ = (
+        "_around",
+        "_body_bytes",
+        "_completed",
+        "_data",
+        "_first_byte_us",
+        "_head",
+        "_phase",
+        "_policy",
+        "_reader",
+        "_route",
+        "_started_us",
+        "_target",
+        "_answer_head",
+        "_inspection_us",
+        "_verdict",
+        "decision_id",
+        "sent_us",
+        "state",
+    )
+
+    def __init__(self, decision_id: str, policy: Policy, around: Surroundings) -> None:
+        self.decision_id = decision_id
+        self.state = State.OPEN
+        self.sent_us = 0  # when the verdict left, spool included; the server says so
+        self._policy = policy
+        self._around = around
+        self._head = Head()
+        self._route = ""
+        self._data = b""
+        self._phase = Phase.REQUEST_BODY
+        self._target: generate.Target | None = None
+        self._reader: ReplyReader | None = None
+        self._verdict: Verdict | None = None
+        self._answer_head = AnswerHead()
+        self._started_us = 0
+        self._inspection_us = 0
+        self._first_byte_us = 0
+        self._body_bytes = 0
+        self._completed = False
+
+    @property
+    def started_unix_us(self) -> int:
+        """When the request arrived, as Unix time in microseconds."""
+        return self._started_us + self._around.wall_offset_us
+
+    def receive(self, event: Event) -> Step:
+        """Return what to do after an event.
+
+        Raises: nothing; an event that the table does not know in this state is a failure like any other.
+        """
+        row = _TABLE.get((self.state, type(event)), Exchange._illegal)
+        return row(self, event)
+
+    # ── the request ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _request_headers(self, event: RequestHeaders) -> Step:
+        self._begin(event.at_us, event.head, event.route)
+        if event.end:
+            return self._ask(b"", Phase.REQUEST_HEADERS)
+        self.state = State.HEADED
+        return Step(answer=Proceed(Phase.REQUEST_HEADERS))
+
+    def _request_body(self, event: RequestBody) -> Step:
+        if event.head is not None and self.state is State.OPEN:
+            self._begin(event.at_us, event.head, event.route)
+        return self._ask(event.data, Phase.REQUEST_BODY)
+
+    def _begin(self, at_us: int, head: Head, route: str) -> None:
+        self._started_us, self._head, self._route = at_us, head, route
+
+    def _ask(self, data: bytes, phase: Phase) -> Step:
+        self.state, self._data, self._phase = State.INSPECTING, data, phase
+        deadline_us = self._started_us + self._policy.deadline_ms * 1000
+        return Step(inspect=Inspect(self._head, data, deadline_us))
+
+    def _inspected(self, event: Inspected) -> Step:
+        inspection = event.inspection
+        self._inspection_us = event.at_us - self._started_us
+        if inspection.failure is None and self._head.endpoint == generate.PATH:
+            inspection = self._aimed(inspection)
+        if inspection.failure is not None:
+            decision = on_failure(inspection.failure, self._policy)
+        else:
+            decision = decide(inspection.assessment, inspection.coverage, self._policy)
+        return self._decided(inspection, decision, event.at_us)
+
+    def _aimed(self, inspection: Inspection) -> Inspection:
+        """Find where a /generate call leads; a name that leads nowhere is a failure with the known names."""
+        try:
+            self._target = generate.target_of(inspection.message.model, self._around.models)
+        except generate.UnknownModel as error:
+            return replace(inspection, failure=InspectionFailed(FailureKind.UNKNOWN_MODEL, str(error)))
+        return inspection
+
+    def _decided(self, inspection: Inspection, decision: Decision, at_us: int) -> Step:
+        refused = decision.refuses or self._nowhere(decision)
+        if refused and not decision.refuses:  # observe mode cannot pass on a /generate call it cannot translate
+            decision = replace(decision, status=400, message=" ".join(decision.reasons))
+        self._verdict = self._verdict_of(inspection, decision, self._outcome(inspection, refused=refused), at_us)
+        if refused:
+            self.state = State.CLOSED
+            body = self._around.refusal(self._verdict)
+            return Step(save=self._verdict, answer=Refuse(decision.status, body, self.decision_id))
+        self.state = State.FORWARDED
+        return Step(save=self._verdict, answer=self._forward())
+
+    def _nowhere(self, decision: Decision) -> bool:
+        return not decision.refuses and self._head.endpoint == generate.PATH and self._target is None
+
+    @staticmethod
+    def _outcome(inspection: Inspection, *, refused: bool) -> Outcome:
+        if not refused:
+            return Outcome.PENDING
+        return Outcome.FAILED if inspection.failure is not None else Outcome.DENIED
+
+    def _verdict_of(self, inspection: Inspection, decision: Decision, outcome: Outcome, at_us: int) -> Verdict:
+        door, provider = self._place()
+        return Verdict(
+            decision_id=self.decision_id,
+            head=self._head,
+            door=door,
+            provider=provider,
+            identity=self._around.identifier.identify(self._head, inspection.message.user),
+            inspection=inspection,
+            decision=decision,
+            outcome=outcome,
+            policy_version=self._policy.version,
+            ruleset_version=self._around.ruleset_version,
+            capture=self._policy.content_capture,
+            started_unix_us=self.started_unix_us,
+            inspect_us=self._inspection_us,
+            verdict_us=at_us - self._started_us,
+            http_status=decision.status if outcome is not Outcome.PENDING else 0,
+        )
+
+    def _place(self) -> tuple[str, str]:
+        """Return door and provider, as the route's name says: gateway/openai/careful, generate."""
+        door, _, rest = self._route.partition("/")
+        if self._target is not None:
+            return door, self._target.provider
+        return door or "gateway", rest.partition("/")[0]
+
+    def _forward(self) -> Proceed:
+        """Let the request go; a /generate call becomes the provider's own."""
+        data, self._data = self._data, b""
+        if self._target is None:
+            return Proceed(self._phase)
+        return provider_call(self._phase, self._head, data, self._target, self._around)
+
+    def _unwritten(self, event: Unwritten) -> Step:
+        """The spool is full: refuse, or lose the record and count it, as policy says."""
+        failure = InspectionFailed(FailureKind.SPOOL_FULL, event.detail)
+        decision = on_failure(failure, self._policy)
+        if not decision.refuses or self._verdict is None:
+            return Step()
+        self.state = State.CLOSED
+        refused = replace(
+            self._verdict, decision=decision, inspection=replace(self._verdict.inspection, failure=failure)
+        )
+        return Step(answer=Refuse(decision.status, self._around.refusal(refused), self.decision_id))
+
+    # ── the answer ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _response_headers(self, event: ResponseHeaders) -> Step:
+        self.state, self._answer_head = State.ANSWERING, event.answer
+        proceed = Proceed(Phase.RESPONSE_HEADERS)
+        if not event.end:
+            return Step(answer=proceed)
+        return Step(save=self._complete(event.at_us), answer=proceed)
+
+    def _response_body(self, event: ResponseBody) -> Step:
+        self.state = State.ANSWERING
+        if event.answer is not None and not self._answer_head.status:
+            self._answer_head = event.answer
+        if event.data:
+            self._first_byte_us = self._first_byte_us or event.at_us - self._started_us
+            self._body_bytes += len(event.data)
+        reader = self._reading()
+        reader.feed(event.data)
+        if self._target is not None:
+            return self._translated(event, reader)
+        answer = Proceed(Phase.RESPONSE_BODY)
+        if (event.end or reader.complete) and not self._completed:
+            return Step(save=self._complete(event.at_us), answer=answer)
+        if event.end:
+            self.state = State.CLOSED
+        return Step(answer=answer)
+
+    def _reading(self) -> ReplyReader:
+        if self._reader is None:
+            self._reader = protocol_for(self._head).reader()
+        return self._reader
+
+    def _translated(self, event: ResponseBody, reader: ReplyReader) -> Step:
+        """The answer to /generate came whole; errors keep the provider's own words and status."""
+        if not event.end:
+            return Step(answer=Proceed(Phase.RESPONSE_BODY))
+        save = self._complete(event.at_us)
+        if self._answer_head.status != 200 or self._answer_head.local:
+            return Step(save=save, answer=Proceed(Phase.RESPONSE_BODY))
+        return Step(save=save, answer=mission_answer(save, self.decision_id))
+
+    def _complete(self, at_us: int, aborted: str = "") -> Completion:
+        """Return the second half of the record. The answer may have more bytes to come only if its reader is complete."""
+        self._completed = True
+        self.state = State.CLOSED if self._verdict is None else State.ANSWERING
+        reply = self._reading().finish() if self._body_bytes else LlmReply()
+        deadline_us = at_us + self._policy.deadline_ms * 1000
+        assessment, coverage = self._around.pipeline.inspect_reply(reply, self._body_bytes, deadline_us)
+        request_score = self._verdict.inspection.assessment.score if self._verdict else 0.0
+        return Completion(
+            outcome=Outcome.CLIENT_ABORTED if aborted else self._ending(),
+            http_status=self._answer_head.status,
+            response_flags=self._answer_head.details if self._answer_head.local else "",
+            reply=reply,
+            assessment=assessment,
+            coverage=coverage,
+            capture=self._policy.content_capture,
+            score=max(request_score, assessment.score),
+            verdict_us=max(0, self.sent_us - self._started_us),
+            first_byte_us=self._first_byte_us,
+            total_us=at_us - self._started_us,
+            reasons=(*assessment.reasons, aborted) if aborted else assessment.reasons,
+        )
+
+    def _ending(self) -> Outcome:
+        failed = self._answer_head.local or self._answer_head.status >= 400
+        return Outcome.UPSTREAM_ERROR if failed else Outcome.ANSWERED
+
+    # ── the ends ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _left(self, event: Ended) -> Step:
+        """The stream closed before the answer ended."""
+        if self._completed:
+            self.state = State.CLOSED
+            return Step()
+        what = "after" if self._body_bytes else "before"
+        step = Step(save=self._complete(event.at_us, aborted=f"the stream ended {what} the answer's first byte"))
+        self.state = State.CLOSED
+        return step
+
+    def _left_early(self, event: Ended) -> Step:
+        """The client left before we decided; nothing reached the provider."""
+        self.state = State.CLOSED
+        if not self._started_us:
+            return Step()
+        inspection = replace(_NO_INSPECTION, failure=_LEFT, coverage=_unseen(len(self._data)))
+        decision = on_failure(_LEFT, self._policy)
+        verdict = self._verdict_of(inspection, decision, Outcome.CLIENT_ABORTED, event.at_us)
+        return Step(save=replace(verdict, http_status=0))
+
+    def _nothing(self, _event: Event) -> Step:
+        return Step()
+
+    def _let_by(self, event: ResponseHeaders | ResponseBody) -> Step:
+        """What follows our own refusal, or an answer already recorded."""
+        phase = Phase.RESPONSE_HEADERS if isinstance(event, ResponseHeaders) else Phase.RESPONSE_BODY
+        return Step(answer=Proceed(phase))
+
+    def _uninspected(self, event: ResponseHeaders | ResponseBody) -> Step:
+        """An answer whose request we never saw: Envoy's own 413, or a request that went by us. Recorded as what it is."""
+        self._begin(event.at_us, event.head, event.route)
+        answer = event.answer or AnswerHead()
+        kind = FailureKind.TOO_LARGE if answer.status == 413 and answer.local else FailureKind.NOT_INSPECTED
+        failure = InspectionFailed(kind, answer.details)
+        decision = on_failure(failure, self._policy)
+        inspection = replace(_NO_INSPECTION, failure=failure, coverage=_unseen(0))
+        outcome = Outcome.FAILED if answer.local else Outcome.ANSWERED
+        self._verdict = replace(self._verdict_of(inspection, decision, outcome, event.at_us), http_status=answer.status)
+        self.state = State.CLOSED
+        phase = Phase.RESPONSE_HEADERS if isinstance(event, ResponseHeaders) else Phase.RESPONSE_BODY
+        return Step(save=self._verdict, answer=Proceed(phase))
+
+    def _illegal(self, event: Event) -> Step:
+        """An event out of order. Before the verdict it is a failed inspection; afterwards the exchange goes on."""
+        failure = InspectionFailed(FailureKind.ILLEGAL_EVENT, f"{type(event).__name__} in state {self.state}")
+        phase = _PHASES.get(type(event), Phase.REQUEST_BODY)
+        if self.state in (State.FORWARDED, State.ANSWERING, State.CLOSED):
+            return Step(answer=Proceed(phase) if type(event) in _PHASES else None)
+        self._started_us = self._started_us or event.at_us
+        self._phase = phase
+        inspection = replace(_NO_INSPECTION, failure=failure, coverage=_unseen(len(self._data)))
+        return self._decided(inspection, on_failure(failure, self._policy), event.at_us)
+
+    def fail(self, at_us: int, failure: InspectionFailed) -> Step:
+        """Return what to do when something broke around the exchange: the failure policy answers."""
+        if self.state in (State.FORWARDED, State.ANSWERING, State.CLOSED):
+            return Step()
+        self._started_us = self._started_us or at_us
+        inspection = replace(_NO_INSPECTION, failure=failure, coverage=_unseen(len(self._data)))
+        return self._decided(inspection, on_failure(failure, self._policy), at_us)
+
+
+_LEFT = InspectionFailed(FailureKind.NOT_INSPECTED, "the client left before the verdict")
+
+
+def _unseen(body_bytes: int) -> Coverage:
+    return Coverage(body_bytes, 0, (Unscanned(UnscannedReason.FAILURE, body_bytes),))
+
+
+_PHASES: dict[type, Phase] = {
+    RequestHeaders: Phase.REQUEST_HEADERS,
+    RequestBody: Phase.REQUEST_BODY,
+    ResponseHeaders: Phase.RESPONSE_HEADERS,
+    ResponseBody: Phase.RESPONSE_BODY,
+}
+
+_TABLE: dict[tuple[State, type], Callable[..., Step]] = {
+    (State.OPEN, RequestHeaders): Exchange._request_headers,
+    (State.OPEN, RequestBody): Exchange._request_body,
+    (State.OPEN, ResponseHeaders): Exchange._uninspected,
+    (State.OPEN, ResponseBody): Exchange._uninspected,
+    (State.OPEN, Ended): Exchange._left_early,
+    (State.HEADED, RequestBody): Exchange._request_body,
+    (State.HEADED, Ended): Exchange._left_early,
+    (State.INSPECTING, Inspected): Exchange._inspected,
+    (State.INSPECTING, Ended): Exchange._left_early,
+    (State.FORWARDED, Unwritten): Exchange._unwritten,
+    (State.FORWARDED, ResponseHeaders): Exchange._response_headers,
+    (State.FORWARDED, ResponseBody): Exchange._response_body,
+    (State.FORWARDED, Ended): Exchange._left,
+    (State.ANSWERING, ResponseBody): Exchange._response_body,
+    (State.ANSWERING, Ended): Exchange._left,
+    (State.CLOSED, Unwritten): Exchange._nothing,
+    (State.CLOSED, ResponseHeaders): Exchange._let_by,
+    (State.CLOSED, ResponseBody): Exchange._let_by,
+    (State.CLOSED, Ended): Exchange._nothing,
+}

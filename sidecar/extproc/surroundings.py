@@ -1,0 +1,26 @@
+"""What every exchange of a worker shares, made once at its start.
+
+In: nothing. Out: Surroundings.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sidecar.identity import Identifier
+from sidecar.pipeline import Pipeline
+from sidecar.protocols import generate
+from sidecar.types import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every exchange of a worker shares. wall_offset_us turns the monotonic clock into Unix time."""
+
+    pipeline: Pipeline
+    identifier: Identifier
+    models: Mapping[str, generate.Target]
+    keys: Mapping[str, str]
+    paths: Mapping[str, str]
+    ruleset_version: str
+    wall_offset_us: int
+    refusal: Callable[[Verdict], bytes]

@@ -1,0 +1,112 @@
+"""The line one request goes down: protocol, readings, detectors, scoring.
+
+In: a Head and the body. Out: an Inspection, which may say that it failed.
+Never: decides (policy does), raises (a failure is a result), or goes on after its deadline: the clock is asked between
+segments and between detectors, so that one long step cannot hide another.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sidecar import scoring
+from sidecar.decode import readings
+from sidecar.detectors import DETECTORS, Detector
+from sidecar.protocols import protocol_for
+from sidecar.protocols.json_body import MalformedBody
+from sidecar.types import (
+    Assessment,
+    Coverage,
+    FailureKind,
+    Finding,
+    Head,
+    Inspection,
+    InspectionFailed,
+    LlmMessage,
+    LlmReply,
+    Segment,
+    Surface,
+    Unscanned,
+    UnscannedReason,
+    View,
+)
+
+_PLAIN_ENCODINGS = ("", "identity")
+_NOTHING_READ = LlmMessage(protocol="none", segments=())
+
+
+class _Stopped(Exception):  # noqa: N818 - never leaves this module
+    """Carries the failure out of the loops."""
+
+    def __init__(self, failure: InspectionFailed) -> None:
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The stations in order. now_us is a monotonic clock in microseconds."""
+
+    now_us: Callable[[], int]
+    detectors: tuple[Detector, ...] = DETECTORS
+
+    def inspect(self, head: Head, data: bytes, deadline_us: int) -> Inspection:
+        """Return what looking at a request brought to light; deadline_us is on the pipeline's clock."""
+        message = _NOTHING_READ
+        try:
+            _require_plain(head)
+            message = protocol_for(head).read_request(data, head)
+            assessment = self._assess((*message.segments, *_query(head)), deadline_us)
+        except MalformedBody as error:
+            return _failed(message, data, InspectionFailed(FailureKind.MALFORMED_BODY, str(error)))
+        except _Stopped as stopped:
+            return _failed(message, data, stopped.failure)
+        return Inspection(message, assessment, _coverage(data, message.unscanned))
+
+    def inspect_reply(self, reply: LlmReply, body_bytes: int, deadline_us: int) -> tuple[Assessment, Coverage]:
+        """Return what looking at an answer brought to light, and which of its bytes were looked at."""
+        try:
+            assessment = self._assess(reply.segments, deadline_us)
+        except _Stopped:
+            lost = Unscanned(UnscannedReason.FAILURE, body_bytes)
+            return Assessment(), Coverage(body_bytes, 0, (lost,))
+        skipped = sum(item.bytes for item in reply.unscanned)
+        return assessment, Coverage(body_bytes, max(0, body_bytes - skipped), reply.unscanned)
+
+    def _assess(self, segments: Iterable[Segment], deadline_us: int) -> Assessment:
+        found: list[tuple[Segment, Finding]] = []
+        for segment in segments:
+            for view in readings(segment):
+                for detector in self.detectors:
+                    found.extend((segment, finding) for finding in _detect(detector, view))
+                    if self.now_us() > deadline_us:
+                        raise _Stopped(InspectionFailed(FailureKind.DEADLINE, f"after detector {detector.name}"))
+        return scoring.assess(found)
+
+
+def _detect(detector: Detector, view: View) -> tuple[Finding, ...]:
+    try:
+        return detector.detect(view)
+    except Exception as error:  # noqa: BLE001 - the rim of detection: whatever a detector raises is a failed inspection
+        detail = f"{detector.name}: {type(error).__name__}"
+        raise _Stopped(InspectionFailed(FailureKind.DETECTOR_ERROR, detail)) from error
+
+
+def _require_plain(head: Head) -> None:
+    """A compressed body cannot be read here; whether it may pass is for policy to say."""
+    encoding = head.headers.get("content-encoding", "").strip().lower()
+    if encoding not in _PLAIN_ENCODINGS:
+        raise _Stopped(InspectionFailed(FailureKind.UNSUPPORTED_ENCODING, "content-encoding is not identity"))
+
+
+def _query(head: Head) -> tuple[Segment, ...]:
+    query = head.path.partition("?")[2]
+    return (Segment(query, Surface.USER, -1, "?"),) if query else ()
+
+
+def _coverage(data: bytes, unscanned: tuple[Unscanned, ...]) -> Coverage:
+    skipped = sum(item.bytes for item in unscanned)
+    return Coverage(len(data), max(0, len(data) - skipped), unscanned)
+
+
+def _failed(message: LlmMessage, data: bytes, failure: InspectionFailed) -> Inspection:
+    lost = (Unscanned(UnscannedReason.FAILURE, len(data)),) if data else ()
+    return Inspection(message, Assessment(), Coverage(len(data), 0, lost), failure)

@@ -1,0 +1,130 @@
+"""What to do about what was found: a frozen snapshot of the policy file, and the functions that decide by it.
+
+In: an Assessment and a Coverage, or an InspectionFailed; a Policy. Out: a Decision.
+Never: reads a file (control/policy_file.py does), or finds anything (detectors do).
+Source of the defaults: the mission (alert at 5, block critical threats at 15), DESIGN 4.
+"""
+
+import hashlib
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from sidecar.types import (
+    Action,
+    Assessment,
+    ContentCapture,
+    Coverage,
+    Decision,
+    FailureKind,
+    InspectionFailed,
+    Mode,
+)
+
+
+class SpoolFull(StrEnum):
+    """What to do with a request whose verdict cannot be written down."""
+
+    REFUSE = "refuse"
+    LOSE = "lose"
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
+    """One version of the policy. Scores are on the mission's scale, deadline_ms in milliseconds."""
+
+    mode: Mode = Mode.ENFORCE
+    alert_score: float = 5.0
+    deny_score: float = 15.0
+    block_critical: bool = True
+    unscanned: Action = Action.ALLOW_UNSCANNED
+    spool_full: SpoolFull = SpoolFull.REFUSE
+    content_capture: ContentCapture = ContentCapture.NONE
+    deadline_ms: int = 250
+    version: str = "built-in"
+
+    def __post_init__(self) -> None:
+        if self.unscanned not in (Action.ALLOW_UNSCANNED, Action.DENY):
+            raise ValueError("unscanned is allow_unscanned or deny")
+        if not 0 < self.alert_score <= self.deny_score:
+            raise ValueError("alert_score is above 0 and at most deny_score")
+        if not 1 <= self.deadline_ms <= 600:
+            raise ValueError("deadline_ms is 1 to 600: Envoy gives up on the sidecar after 750 ms")
+
+
+# Statuses of refusals after a failure. The client's fault gets the client's error; ours is 503 (fail closed).
+_FAILURE_STATUS = {
+    FailureKind.MALFORMED_BODY: 400,
+    FailureKind.UNKNOWN_MODEL: 400,
+    FailureKind.TOO_LARGE: 413,
+    FailureKind.UNSUPPORTED_ENCODING: 415,
+}
+
+
+def parse_policy(text: str, defaults: Policy) -> Policy:
+    """Return the policy of a YAML text; what it leaves out comes from defaults.
+
+    Raises: ValueError naming the field and what is allowed.
+    """
+    try:
+        given: Any = msgspec.yaml.decode(text) if text.strip() else {}
+        if given is None:
+            given = {}
+        if not isinstance(given, dict):
+            raise ValueError("the policy is not a mapping of settings")
+        if "version" in given:
+            raise ValueError("version is computed from the file's content; remove it")
+        merged = {**msgspec.to_builtins(defaults), **given, "version": policy_version(text)}
+        return msgspec.convert(merged, Policy)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from None
+
+
+def policy_version(text: str) -> str:
+    """Return the version of a policy text: 12 hex digits of its digest."""
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def decide(assessment: Assessment, coverage: Coverage, policy: Policy) -> Decision:
+    """Return the decision on a request that was inspected."""
+    action, reason = _judge(assessment, coverage, policy)
+    message = f"request refused: {_kinds(assessment)}" if assessment.threats else "request refused: not fully inspected"
+    passing = Action.ALLOW if coverage.complete else Action.ALLOW_UNSCANNED
+    return _applied(action, passing, (reason,), policy, 403, message)
+
+
+def _judge(assessment: Assessment, coverage: Coverage, policy: Policy) -> tuple[Action, str]:
+    if policy.block_critical and assessment.score >= policy.deny_score:
+        return Action.DENY, f"score {assessment.score:g} reaches deny_score {policy.deny_score:g}"
+    if not coverage.complete:
+        return policy.unscanned, f"{_unscanned(coverage)} of {coverage.body_bytes} bytes were not scanned"
+    return Action.ALLOW, f"score {assessment.score:g} is below deny_score {policy.deny_score:g}"
+
+
+def _unscanned(coverage: Coverage) -> int:
+    return sum(item.bytes for item in coverage.unscanned)
+
+
+def _kinds(assessment: Assessment) -> str:
+    return ", ".join(dict.fromkeys(threat.finding.type.value for threat in assessment.threats))
+
+
+def on_failure(failure: InspectionFailed, policy: Policy) -> Decision:
+    """Return the decision on a request that could not be inspected: enforce fails closed, observe fails open."""
+    if failure.kind is FailureKind.SPOOL_FULL and policy.spool_full is SpoolFull.LOSE:
+        reason = "the record could not be written; spool_full: lose lets the request pass"
+        return Decision(Action.ALLOW_UNSCANNED, Action.ALLOW_UNSCANNED, policy.mode, reasons=(reason,))
+    status = _FAILURE_STATUS.get(failure.kind, 503)
+    reason = f"inspection failed: {failure.kind}" + (f" ({failure.detail})" if failure.detail else "")
+    return _applied(Action.DENY, Action.ALLOW_UNSCANNED, (reason,), policy, status, reason)
+
+
+def _applied(
+    action: Action, passing: Action, reasons: tuple[str, ...], policy: Policy, status: int, message: str
+) -> Decision:
+    """Carry an action out, or in observe mode only say what it would have been."""
+    if action is not Action.DENY:
+        return Decision(action, action, policy.mode, reasons=reasons)
+    if policy.mode is Mode.OBSERVE:
+        return Decision(passing, action, policy.mode, reasons=(*reasons, "observe mode lets it pass"))
+    return Decision(action, action, policy.mode, status, message, reasons)

@@ -1,0 +1,80 @@
+"""Any body we have no reader for: every string in it is scanned as if a user had said it.
+
+In: bytes. Out: LlmMessage, LlmReply. It matches everything, so it stands last in PROTOCOLS.
+JSON bodies are read leaf by leaf; other text is one segment; what is not text is counted as unscanned.
+"""
+
+from sidecar.protocols.json_body import MalformedBody, leaves, load
+from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned, UnscannedReason
+
+NAME = "opaque"
+
+
+def matches(head: Head) -> bool:  # noqa: ARG001 - the shape of every protocol's matches
+    """Return True: whatever nobody else reads is read here."""
+    return True
+
+
+def read_request(data: bytes, head: Head) -> LlmMessage:
+    """Return the message of a body.
+
+    Raises: MalformedBody when the body is declared as JSON and is not.
+    """
+    segments, unscanned = _read(data, head.headers.get("content-type", ""))
+    return LlmMessage(protocol=NAME, segments=segments, unscanned=unscanned)
+
+
+def _read(data: bytes, content_type: str) -> tuple[tuple[Segment, ...], tuple[Unscanned, ...]]:
+    if not data:
+        return (), ()
+    if "json" in content_type or (not content_type and data.lstrip()[:1] in (b"{", b"[")):
+        return tuple(Segment(text, Surface.USER, -1, path) for path, text in leaves(load(data))), ()
+    return _text(data)
+
+
+def _text(data: bytes) -> tuple[tuple[Segment, ...], tuple[Unscanned, ...]]:
+    """A form or a JSON sent under another name is text like any other; bytes that are no UTF-8 are not scanned."""
+    try:
+        return (Segment(data.decode(), Surface.USER),), ()
+    except UnicodeDecodeError:
+        return (), (Unscanned(UnscannedReason.BINARY, len(data)),)
+
+
+class Reader:
+    """Keeps the first MAX_BYTES of an answer and scans them as text."""
+
+    MAX_BYTES = 256 * 1024
+    __slots__ = ("_kept", "_seen", "complete")
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._seen = 0
+        self.complete = False
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the answer."""
+        self._seen += len(chunk)
+        if len(self._kept) < self.MAX_BYTES:
+            self._kept += chunk[: self.MAX_BYTES - len(self._kept)]
+
+    def finish(self) -> LlmReply:
+        """Return what was read."""
+        return read_response(bytes(self._kept), self._seen - len(self._kept))
+
+
+def read_response(data: bytes, dropped: int = 0) -> LlmReply:
+    """Return the reply in a body of which dropped further bytes were not kept."""
+    limit = (Unscanned(UnscannedReason.LIMIT, dropped),) if dropped else ()
+    try:
+        found = tuple(Segment(text, Surface.OUTPUT, -1, path) for path, text in leaves(load(data)))
+        return LlmReply(segments=found, unscanned=limit)
+    except MalformedBody:
+        segments, unscanned = _text(data)
+    return LlmReply(
+        segments=tuple(Segment(s.text, Surface.OUTPUT) for s in segments if s.text), unscanned=(*unscanned, *limit)
+    )
+
+
+def reader() -> Reader:
+    """Return a reader for one answer."""
+    return Reader()

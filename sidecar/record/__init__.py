@@ -1,0 +1,1 @@
+"""The books: building records, keeping them until analytics has them, delivering them."""

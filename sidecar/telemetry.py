@@ -1,0 +1,134 @@
+"""What operators see of a running sidecar: JSON lines on standard output, and Prometheus metrics.
+
+In: verdicts, completions, counts. Out: log lines with the event's name first; metrics named douane_<thing>_<unit>.
+Never: bodies, header values, prompts, answers or matches, at any level. Labels come from closed sets.
+
+Workers are processes, so metrics live in files (PROMETHEUS_MULTIPROC_DIR, set by `douane up`) and one port shows their sum.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, start_http_server
+
+from sidecar.types import Completion, FailureKind, Verdict
+
+_PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
+
+VERDICTS = Counter("douane_verdicts_total", "Requests decided", ("action", "level", "mode"))
+OUTCOMES = Counter("douane_outcomes_total", "Exchanges ended, by how", ("outcome",))
+FAILURES = Counter("douane_inspection_failures_total", "Inspections that failed", ("kind",))
+FAIL_OPEN = Counter("douane_fail_open_total", "Requests passed although their inspection failed", ("kind",))
+UNSCANNED = Counter("douane_unscanned_bytes_total", "Request bytes that were not looked at", ("reason",))
+INSPECT_SECONDS = Histogram(
+    "douane_inspect_seconds",
+    "Reading and scanning one request",
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+)
+LOST = Counter("douane_records_lost_total", "Records that could not be written down", ("reason",))
+PUBLISHED = Counter("douane_records_published_total", "Records acknowledged by analytics")
+REJECTED = Counter("douane_records_rejected_total", "Records analytics will never take; kept aside in the spool")
+PUBLISH_FAILURES = Counter("douane_publish_failures_total", "Deliveries that failed and will be tried again")
+RECOVERED = Counter("douane_records_recovered_total", "Exchanges found unfinished after a kill and marked incomplete")
+POLICY_RELOADS = Counter("douane_policy_reloads_total", "Times the policy file was read again", ("result",))
+SPOOL_WAITING = Gauge("douane_spool_waiting_records", "Final records waiting for delivery", multiprocess_mode="livesum")
+SPOOL_OPEN = Gauge("douane_spool_open_records", "Exchanges under way", multiprocess_mode="livesum")
+
+
+class Counts:
+    """Counts what happens to exchanges and records."""
+
+    def verdict(self, verdict: Verdict) -> None:
+        """Count a decision."""
+        decision, inspection = verdict.decision, verdict.inspection
+        VERDICTS.labels(decision.applied.value, inspection.assessment.level.value, decision.mode.value).inc()
+        INSPECT_SECONDS.observe(verdict.inspect_us / 1e6)
+        for item in inspection.coverage.unscanned:
+            UNSCANNED.labels(item.reason.value).inc(item.bytes)
+        if inspection.failure is not None:
+            FAILURES.labels(inspection.failure.kind.value).inc()
+            if not decision.refuses:
+                FAIL_OPEN.labels(inspection.failure.kind.value).inc()
+        if verdict.final:
+            OUTCOMES.labels(verdict.outcome.value).inc()
+
+    def completion(self, completion: Completion) -> None:
+        """Count an end."""
+        OUTCOMES.labels(completion.outcome.value).inc()
+
+    def lost(self, reason: str) -> None:
+        """Count a record that could not be written."""
+        LOST.labels(reason).inc()
+
+    def broken(self, kind: FailureKind) -> None:
+        """Count a failure around an exchange."""
+        FAILURES.labels(kind.value).inc()
+
+    def published(self, stored: int, rejected: int) -> None:
+        """Count a delivery."""
+        PUBLISHED.inc(stored)
+        REJECTED.inc(rejected)
+
+    def publish_failed(self) -> None:
+        """Count a delivery that failed."""
+        PUBLISH_FAILURES.inc()
+
+    def recovered(self, count: int) -> None:
+        """Count exchanges that a killed worker had left open."""
+        RECOVERED.inc(count)
+
+    def policy_read(self, *, good: bool) -> None:
+        """Count a reading of the policy file."""
+        POLICY_RELOADS.labels("ok" if good else "refused").inc()
+
+    def watch_spool(self, waiting: Callable[[], int], open_: Callable[[], int]) -> Callable[[], None]:
+        """Return a function that shows the spool's depth; call it now and then."""
+
+        def show() -> None:
+            SPOOL_WAITING.set(waiting())
+            SPOOL_OPEN.set(open_())
+
+        return show
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: event, level, time, then the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        line: dict[str, object] = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "at": round(record.created, 6),
+            "logger": record.name,
+        }
+        line |= {key: value for key, value in record.__dict__.items() if key not in _PLAIN}
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def start_logging(level: str) -> None:
+    """Send every log line to standard output as JSON."""
+    out = logging.StreamHandler(sys.stdout)
+    out.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[out], force=True)
+
+
+def serve_metrics(port: int, folder: str) -> Callable[[], None]:
+    """Serve the sum of all workers' metrics on loopback; return what stops it.
+
+    Raises: OSError when the port is taken.
+    """
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call] # the library is not annotated
+    server, thread = start_http_server(port, "127.0.0.1", registry)
+
+    def stop() -> None:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    return stop
