@@ -85,7 +85,7 @@ class Pipeline:
 def _detect(detector: Detector, view: View) -> tuple[Finding, ...]:
     try:
         return detector.detect(view)
-    except Exception as error:  # noqa: BLE001 - the rim of detection: whatever a detector raises is a failed inspection
+    except Exception as error:  # the rim of detection: whatever a detector raises is a failed inspection
         detail = f"{detector.name}: {type(error).__name__}"
         raise _Stopped(InspectionFailed(FailureKind.DETECTOR_ERROR, detail)) from error
 

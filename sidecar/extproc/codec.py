@@ -31,10 +31,10 @@ _DETAILS = "douane_refused"
 _NO_HEAD = Head()
 
 
-def read(request: pb.ProcessingRequest, at_us: int) -> Event | None:
-    """Return the event in a message, None for one we never asked for (trailers).
+def read(request: pb.ProcessingRequest, at_us: int) -> Event:
+    """Return the event in a message.
 
-    Raises: nothing for any message that parses.
+    Raises: ValueError for a message we never asked for, such as trailers.
     """
     kind = request.WhichOneof("request")
     attributes = request.attributes[_NAMESPACE] if _NAMESPACE in request.attributes else None
@@ -49,7 +49,7 @@ def read(request: pb.ProcessingRequest, at_us: int) -> Event | None:
     if kind == "response_headers":
         answer, head, route = _answer(attributes)
         return ResponseHeaders(at_us, answer, request.response_headers.end_of_stream, head, route)
-    return None
+    raise ValueError(f"Envoy sent {kind}, which was never asked for")
 
 
 def _response_body(body: pb.HttpBody, attributes: Struct | None, at_us: int) -> ResponseBody:

@@ -86,10 +86,7 @@ class _Stream:
         """
         now_us = self._desk.now_us
         try:
-            event = codec.read(request, now_us())
-            if event is None:
-                raise ValueError("a message that was never asked for")
-            step = await self._inspected(self._exchange.receive(event))
+            step = await self._inspected(self._exchange.receive(codec.read(request, now_us())))
         except Exception as error:
             log.exception("exchange.broken", extra={"decision_id": self._exchange.decision_id})
             self._desk.counts.broken(FailureKind.INTERNAL)
@@ -189,7 +186,7 @@ def handler(desk: Desk) -> grpc.GenericRpcHandler:
             async for request in requests:
                 try:
                     answer = await stream.answer(request)
-                except Exception:  # noqa: BLE001 - the rim: logged where it arose; an error status makes Envoy fail by its mode
+                except Exception:  # the rim: logged where it arose; an error status makes Envoy fail by its mode
                     await context.abort(grpc.StatusCode.INTERNAL, "the exchange broke")
                     raise
                 yield answer

@@ -121,7 +121,7 @@ class Runner:
         try:
             await asyncio.wait_for(process.wait(), timeout_s)
         except TimeoutError:
-            log.error("child.killed", extra={"child": self.child.name, "after_s": timeout_s})
+            log.warning("child.killed", extra={"child": self.child.name, "after_s": timeout_s})
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()

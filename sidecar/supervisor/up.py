@@ -1,8 +1,8 @@
 """`douane up`: start everything, say where the doors are, keep it running, stop it in order.
 
 In: Settings. Out: an exit status.
-Order of stopping: Envoy refuses new connections and finishes open answers, then it ends, then the workers deliver what they hold, then
-analytics commits and ends. The other way round records would be lost or answers cut.
+Order of stopping: Envoy refuses new connections, finishes open answers and ends; the workers deliver what they hold; analytics
+commits and ends. The other way round answers would be cut, and records wait for the next start.
 """
 
 import asyncio
