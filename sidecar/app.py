@@ -24,8 +24,9 @@ from douane.v1.control_pb2 import PublishResponse
 from sidecar.config import Settings
 from sidecar.control.policy_file import PolicyFile
 from sidecar.detectors import ruleset_version
-from sidecar.extproc.exchange import Exchange, Surroundings
+from sidecar.extproc.exchange import Exchange
 from sidecar.extproc.server import Desk, build_server
+from sidecar.extproc.surroundings import Surroundings
 from sidecar.identity import Identifier, Workload
 from sidecar.pipeline import Pipeline
 from sidecar.protocols.generate import Target

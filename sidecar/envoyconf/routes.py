@@ -28,7 +28,10 @@ from sidecar.envoyconf.typed import pack, seconds
 
 CLUSTER_ANALYTICS = "analytics"
 _ANALYTICS_PREFIXES = ("/api/", "/dashboard", "/docs", "/openapi.json")
-_NOT_FOUND = "no such door; LLM calls go to /v1/ (OpenAI), /openrouter/v1/, /anthropic/v1/ or /generate, people to /dashboard and /docs"
+_NOT_FOUND = (
+    "no such door; LLM calls go to /v1/ (OpenAI), /openrouter/v1/, /anthropic/v1/ or /generate, "
+    "people to /dashboard and /docs"
+)
 
 
 def render_routes(spec: GatewaySpec, version: str = "1") -> str:

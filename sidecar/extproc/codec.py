@@ -6,10 +6,11 @@ Never: protobuf messages beyond this module.
 Source: Envoy 1.40, external_processor.proto, and what was tried on it (the attribute names arrive as the expressions that asked).
 """
 
+from douane.envoy import ext_proc_pb2 as pb
 from google.protobuf.struct_pb2 import Struct
 
-from douane.envoy import ext_proc_pb2 as pb
 from sidecar.extproc.events import (
+    NO_HEAD,
     Answer,
     AnswerHead,
     Event,
@@ -28,8 +29,6 @@ _HEADER = "request.headers['"
 # Envoy refuses a refusal whose details hold spaces; the prefix tells its local-reply mapper to leave the body alone.
 _DETAILS = "douane_refused"
 
-_NO_HEAD = Head()
-
 
 def read(request: pb.ProcessingRequest, at_us: int) -> Event:
     """Return the event in a message.
@@ -37,7 +36,7 @@ def read(request: pb.ProcessingRequest, at_us: int) -> Event:
     Raises: ValueError for a message we never asked for, such as trailers.
     """
     kind = request.WhichOneof("request")
-    attributes = request.attributes[_NAMESPACE] if _NAMESPACE in request.attributes else None
+    attributes = request.attributes.get(_NAMESPACE)
     if kind == "request_body":
         head, route = _head(attributes) if attributes is not None else (None, "")
         return RequestBody(at_us, request.request_body.body, head, route)
@@ -87,7 +86,7 @@ def _head_of(headers: pb.HttpHeaders) -> Head:
 
 def _answer(attributes: Struct | None) -> tuple[AnswerHead, Head, str]:
     if attributes is None:
-        return AnswerHead(), _NO_HEAD, ""
+        return AnswerHead(), NO_HEAD, ""
     fields = attributes.fields
     code = fields["response.code"].number_value if "response.code" in fields else 0
     details = fields["response.code_details"].string_value if "response.code_details" in fields else ""

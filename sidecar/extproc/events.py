@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from sidecar.types import Completion, Head, Inspection, Verdict
 
+NO_HEAD = Head()
+
 
 class Phase(StrEnum):
     """Which of Envoy's messages is being answered."""
@@ -74,7 +76,7 @@ class ResponseHeaders:
     at_us: int
     answer: AnswerHead
     end: bool
-    head: Head = Head()
+    head: Head = NO_HEAD
     route: str = ""
 
 
@@ -86,7 +88,7 @@ class ResponseBody:
     data: bytes
     end: bool
     answer: AnswerHead | None = None
-    head: Head = Head()
+    head: Head = NO_HEAD
     route: str = ""
 
 

@@ -68,28 +68,27 @@ class State(StrEnum):
     CLOSED = "closed"
 
 
-_NO_MESSAGE = LlmMessage(protocol="none", segments=())
-_NO_INSPECTION = Inspection(_NO_MESSAGE, Assessment(), Coverage())
+_NO_INSPECTION = Inspection(LlmMessage(protocol="none", segments=()), Assessment(), Coverage())
 
 
 class Exchange:
     """One stream of Envoy's. It keeps the policy snapshot it began with."""
 
     __slots__ = (
+        "_answer_head",
         "_around",
         "_body_bytes",
         "_completed",
         "_data",
         "_first_byte_us",
         "_head",
+        "_inspection_us",
         "_phase",
         "_policy",
         "_reader",
         "_route",
         "_started_us",
         "_target",
-        "_answer_head",
-        "_inspection_us",
         "_verdict",
         "decision_id",
         "sent_us",
@@ -128,8 +127,6 @@ class Exchange:
         """
         row = _TABLE.get((self.state, type(event)), Exchange._illegal)
         return row(self, event)
-
-    # ── the request ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _request_headers(self, event: RequestHeaders) -> Step:
         self._begin(event.at_us, event.head, event.route)
@@ -193,6 +190,7 @@ class Exchange:
 
     def _verdict_of(self, inspection: Inspection, decision: Decision, outcome: Outcome, at_us: int) -> Verdict:
         door, provider = self._place()
+        pending = outcome is Outcome.PENDING
         return Verdict(
             decision_id=self.decision_id,
             head=self._head,
@@ -208,7 +206,7 @@ class Exchange:
             started_unix_us=self.started_unix_us,
             inspect_us=self._inspection_us,
             verdict_us=at_us - self._started_us,
-            http_status=decision.status if outcome is not Outcome.PENDING else 0,
+            http_status=0 if pending else decision.status,
         )
 
     def _place(self) -> tuple[str, str]:
@@ -237,8 +235,6 @@ class Exchange:
         )
         return Step(answer=Refuse(decision.status, self._around.refusal(refused), self.decision_id))
 
-    # ── the answer ──────────────────────────────────────────────────────────────────────────────────────────────
-
     def _response_headers(self, event: ResponseHeaders) -> Step:
         self.state, self._answer_head = State.ANSWERING, event.answer
         proceed = Proceed(Phase.RESPONSE_HEADERS)
@@ -256,7 +252,7 @@ class Exchange:
         reader = self._reading()
         reader.feed(event.data)
         if self._target is not None:
-            return self._translated(event, reader)
+            return self._translated(event)
         answer = Proceed(Phase.RESPONSE_BODY)
         if (event.end or reader.complete) and not self._completed:
             return Step(save=self._complete(event.at_us), answer=answer)
@@ -269,7 +265,7 @@ class Exchange:
             self._reader = protocol_for(self._head).reader()
         return self._reader
 
-    def _translated(self, event: ResponseBody, reader: ReplyReader) -> Step:
+    def _translated(self, event: ResponseBody) -> Step:
         """The answer to /generate came whole; errors keep the provider's own words and status."""
         if not event.end:
             return Step(answer=Proceed(Phase.RESPONSE_BODY))
@@ -304,8 +300,6 @@ class Exchange:
     def _ending(self) -> Outcome:
         failed = self._answer_head.local or self._answer_head.status >= 400
         return Outcome.UPSTREAM_ERROR if failed else Outcome.ANSWERED
-
-    # ── the ends ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _left(self, event: Ended) -> Step:
         """The stream closed before the answer ended."""
@@ -351,24 +345,23 @@ class Exchange:
 
     def _illegal(self, event: Event) -> Step:
         """An event out of order. Before the verdict it is a failed inspection; afterwards the exchange goes on."""
-        failure = InspectionFailed(FailureKind.ILLEGAL_EVENT, f"{type(event).__name__} in state {self.state}")
-        phase = _PHASES.get(type(event), Phase.REQUEST_BODY)
-        if self.state in (State.FORWARDED, State.ANSWERING, State.CLOSED):
-            return Step(answer=Proceed(phase) if type(event) in _PHASES else None)
-        self._started_us = self._started_us or event.at_us
-        self._phase = phase
-        inspection = replace(_NO_INSPECTION, failure=failure, coverage=_unseen(len(self._data)))
-        return self._decided(inspection, on_failure(failure, self._policy), event.at_us)
+        phase = _PHASES.get(type(event))
+        if self.state in _DECIDED:
+            return Step(answer=Proceed(phase) if phase else None)
+        self._phase = phase or self._phase
+        detail = f"{type(event).__name__} in state {self.state}"
+        return self.fail(event.at_us, InspectionFailed(FailureKind.ILLEGAL_EVENT, detail))
 
     def fail(self, at_us: int, failure: InspectionFailed) -> Step:
-        """Return what to do when something broke around the exchange: the failure policy answers."""
-        if self.state in (State.FORWARDED, State.ANSWERING, State.CLOSED):
+        """Return what to do when something broke around the exchange: before the verdict, the failure policy answers."""
+        if self.state in _DECIDED:
             return Step()
         self._started_us = self._started_us or at_us
         inspection = replace(_NO_INSPECTION, failure=failure, coverage=_unseen(len(self._data)))
         return self._decided(inspection, on_failure(failure, self._policy), at_us)
 
 
+_DECIDED = (State.FORWARDED, State.ANSWERING, State.CLOSED)
 _LEFT = InspectionFailed(FailureKind.NOT_INSPECTED, "the client left before the verdict")
 
 
