@@ -8,11 +8,12 @@ Never: protobuf messages further inward; content in a reason.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from douane.v1 import decision_pb2 as pb
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.message import Message
 
 from analytics.types import DecisionRow, ThreatRow
 
@@ -51,6 +52,15 @@ _REASONS = _names(pb.UnscannedReason, "UNSCANNED_REASON_")
 _CAPTURES = _names(pb.ContentCapture, "CONTENT_CAPTURE_")
 _UNKNOWN = "unspecified"
 
+# The fields of the contract that go into `detail` under their own names.
+_RECORD_FIELDS = (
+    *("method", "host", "request_id", "session", "response_flags", "finish_reason", "policy_version"),
+    *("ruleset_version", "sidecar", "messages", "prompt_chars", "response_chars", "tool_calls"),
+)
+_IDENTITY_FIELDS = ("user_source", "pod", "namespace", "service_account", "source_address", "key_fingerprint")
+_TIMING_FIELDS = ("inspect_us", "finished_unix_us")
+_TOKENS = ("cached_tokens", "reasoning_tokens", "estimated")
+
 
 def decode(record: pb.DecisionRecord) -> DecisionRow:
     """Return the row of a record.
@@ -64,8 +74,8 @@ def decode(record: pb.DecisionRecord) -> DecisionRow:
     stage = _STAGES.get(record.stage)
     if stage is None:
         raise RecordError(f"stage {record.stage} is not known")
-    identity, timings, usage = record.identity, record.timings, record.usage
-    used = {name.name: min(value, MAX_INTEGER) for name, value in usage.ListFields()}
+    identity, timings = record.identity, record.timings
+    used = {field.name: min(value, MAX_INTEGER) for field, value in record.usage.ListFields()}
     return DecisionRow(
         decision_id=record.decision_id,
         stage=stage,
@@ -127,8 +137,10 @@ def _started(decision_id: str, started_unix_us: int) -> int:
 
 def _covered(record: pb.DecisionRecord) -> bool:
     """Return True when nothing was left unscanned; a direction that never came about leaves nothing."""
-    sides = (("request_coverage", record.request_coverage), ("response_coverage", record.response_coverage))
-    return all(side.complete for name, side in sides if record.HasField(name))
+    request, response = record.request_coverage, record.response_coverage
+    return (request.complete or not record.HasField("request_coverage")) and (
+        response.complete or not record.HasField("response_coverage")
+    )
 
 
 def _threat(position: int, threat: pb.Threat) -> ThreatRow:
@@ -151,41 +163,34 @@ def _threat(position: int, threat: pb.Threat) -> ThreatRow:
 
 
 def _detail(record: pb.DecisionRecord, used: Mapping[str, int]) -> dict[str, Any]:
-    """Return what has no column of its own; what is empty or 0 is left out."""
-    identity, timings = record.identity, record.timings
-    detail = {
-        "reasons": [_text(reason, REASON_CHARS) for reason in record.reasons[:MAX_REASONS]],
-        "threats_left_out": max(0, len(record.threats) - MAX_THREATS),
-        "failure_detail": _text(record.failure_detail, REASON_CHARS),
-        "user_source": _text(identity.user_source, NAME_CHARS),
-        "pod": _text(identity.pod, NAME_CHARS),
-        "namespace": _text(identity.namespace, NAME_CHARS),
-        "service_account": _text(identity.service_account, NAME_CHARS),
-        "source_address": _text(identity.source_address, NAME_CHARS),
-        "key_fingerprint": _text(identity.key_fingerprint, NAME_CHARS),
-        "method": _text(record.method, NAME_CHARS),
-        "host": _text(record.host, NAME_CHARS),
-        "request_id": _text(record.request_id, NAME_CHARS),
-        "session": _text(record.session, NAME_CHARS),
-        "response_flags": _text(record.response_flags, NAME_CHARS),
-        "finish_reason": _text(record.finish_reason, NAME_CHARS),
-        "cached_tokens": used.get("cached_tokens"),
-        "reasoning_tokens": used.get("reasoning_tokens"),
-        "tokens_estimated": record.usage.estimated,
-        "inspect_us": min(timings.inspect_us, MAX_INTEGER),
-        "finished_unix_us": min(timings.finished_unix_us, MAX_INTEGER),
-        "request_coverage": _coverage(record.request_coverage) if record.HasField("request_coverage") else None,
-        "response_coverage": _coverage(record.response_coverage) if record.HasField("response_coverage") else None,
-        "content": _content(record.content) if record.HasField("content") else None,
-        "policy_version": _text(record.policy_version, NAME_CHARS),
-        "ruleset_version": _text(record.ruleset_version, NAME_CHARS),
-        "sidecar": _text(record.sidecar, NAME_CHARS),
-        "messages": record.messages,
-        "prompt_chars": min(record.prompt_chars, MAX_INTEGER),
-        "response_chars": min(record.response_chars, MAX_INTEGER),
-        "tool_calls": record.tool_calls,
-    }
-    return {name: value for name, value in detail.items() if value}
+    """Return what has no column of its own; what is empty or 0 is left out, and so costs little."""
+    detail: dict[str, Any] = {name: used[name] for name in _TOKENS if name in used}
+    _add_plain(detail, record, _RECORD_FIELDS)
+    _add_plain(detail, record.identity, _IDENTITY_FIELDS)
+    _add_plain(detail, record.timings, _TIMING_FIELDS)
+    _add_nested(detail, record)
+    return detail
+
+
+def _add_plain(detail: dict[str, Any], message: Message, names: Iterable[str]) -> None:
+    for name in names:
+        if value := getattr(message, name):
+            detail[name] = _text(value, NAME_CHARS) if isinstance(value, str) else min(value, MAX_INTEGER)
+
+
+def _add_nested(detail: dict[str, Any], record: pb.DecisionRecord) -> None:
+    if record.failure_detail:
+        detail["failure_detail"] = _text(record.failure_detail, REASON_CHARS)
+    if reasons := record.reasons:
+        detail["reasons"] = [_text(reason, REASON_CHARS) for reason in reasons[:MAX_REASONS]]
+    if len(record.threats) > MAX_THREATS:
+        detail["threats_left_out"] = len(record.threats) - MAX_THREATS
+    if record.HasField("request_coverage"):
+        detail["request_coverage"] = _coverage(record.request_coverage)
+    if record.HasField("response_coverage"):
+        detail["response_coverage"] = _coverage(record.response_coverage)
+    if record.HasField("content"):
+        detail["content"] = _content(record.content)
 
 
 def _coverage(coverage: pb.Coverage) -> dict[str, Any]:
@@ -193,11 +198,12 @@ def _coverage(coverage: pb.Coverage) -> dict[str, Any]:
         "body_bytes": min(coverage.body_bytes, MAX_INTEGER),
         "scanned_bytes": min(coverage.scanned_bytes, MAX_INTEGER),
         "complete": coverage.complete,
-        "unscanned": [
-            {"reason": _REASONS.get(one.reason, _UNKNOWN), "bytes": min(one.bytes, MAX_INTEGER)}
-            for one in coverage.unscanned[:MAX_REASONS]
-        ],
+        "unscanned": [_unscanned(one) for one in coverage.unscanned[:MAX_REASONS]] if coverage.unscanned else [],
     }
+
+
+def _unscanned(part: pb.Unscanned) -> dict[str, Any]:
+    return {"reason": _REASONS.get(part.reason, _UNKNOWN), "bytes": min(part.bytes, MAX_INTEGER)}
 
 
 def _content(content: pb.Content) -> dict[str, Any]:

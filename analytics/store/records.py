@@ -64,9 +64,15 @@ def store(connection: Connection, rows: Sequence[DecisionRow]) -> Stored:
 
 
 def _stages(connection: Connection, rows: Iterable[DecisionRow]) -> dict[str, str]:
-    ids = list({row.decision_id: None for row in rows})
-    statement = select(RECORDS.c.decision_id, RECORDS.c.stage).where(RECORDS.c.decision_id.in_(ids))
-    return {row.decision_id: row.stage for row in connection.execute(statement)}
+    listed = database.listed(connection.dialect, dict.fromkeys(row.decision_id for row in rows))
+    found = connection.execute(_select_stages(connection.dialect), {"ids": listed})
+    return {row.decision_id: row.stage for row in found}
+
+
+@cache
+def _select_stages(dialect: Dialect) -> Select[Any]:
+    among = database.among(dialect, RECORDS.c.decision_id, "ids")
+    return select(RECORDS.c.decision_id, RECORDS.c.stage).where(among)
 
 
 def _write(connection: Connection, rows: Sequence[DecisionRow], replaced: Sequence[str]) -> None:

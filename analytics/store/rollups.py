@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Select, bindparam, delete, select
 from sqlalchemy.engine.interfaces import Dialect
 
 from analytics.store import database, sketch
@@ -45,12 +46,13 @@ class _Cell:
     latency: dict[int, int] = field(default_factory=dict)
     threats: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def merge(self, other: "_Cell") -> None:
-        """Add the other cell's sums."""
-        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
-        sketch.merge(self.latency, other.latency)
+    def __add__(self, other: "_Cell") -> "_Cell":
+        """Return a new cell with the sums of both."""
+        latency, threats = dict(self.latency), dict(self.threats)
+        sketch.merge(latency, other.latency)
         for key, count in other.threats.items():
-            self.threats[key] = self.threats.get(key, 0) + count
+            threats[key] = threats.get(key, 0) + count
+        return _Cell([mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)], latency, threats)
 
 
 def series_id(series: Series) -> int:
@@ -82,7 +84,8 @@ def _add(cell: _Cell, row: DecisionRow, sign: int) -> None:
         counts[_WOULD_REFUSE] += sign
     latency_us = row.latency_us
     if latency_us is not None:
-        sketch.merge(cell.latency, {sketch.index(latency_us): sign})
+        bucket = sketch.index(latency_us)
+        cell.latency[bucket] = cell.latency.get(bucket, 0) + sign
     counts[_SUMS_FROM:] = [
         total + sign * value for total, value in zip(counts[_SUMS_FROM:], _sums(row, latency_us), strict=True)
     ]
@@ -108,23 +111,30 @@ def _sums(row: DecisionRow, latency_us: int | None) -> tuple[int, ...]:
 
 def _write(connection: Connection, minutes: Mapping[tuple[Series, int], _Cell]) -> None:
     ids = {series: series_id(series) for series in dict.fromkeys(series for series, _ in minutes)}
-    cells: dict[_Key, _Cell] = defaultdict(_Cell)
+    cells: dict[_Key, _Cell] = {}
     for (series, minute), cell in minutes.items():
         start = minute * MINUTE_S
         for grain_s in GRAINS_S:
-            cells[grain_s, start - start % grain_s, ids[series]].merge(cell)
+            key = (grain_s, start - start % grain_s, ids[series])
+            cells[key] = cells[key] + cell if key in cells else cell
     held = _held_sketches(connection, cells)
-    rows = []
-    threats = []
-    for key, cell in sorted(cells.items(), key=lambda item: item[0]):
-        if key in held:
-            sketch.merge(cell.latency, sketch.decode(held[key]))
-        rows.append((*key, *cell.counts, sketch.encode(cell.latency)))
-        threats += [(*key, *kind, count) for kind, count in sorted(cell.threats.items())]
+    rows = [(*key, *cell.counts, _merged(held.get(key), cell.latency)) for key, cell in sorted(cells.items(), key=_key)]
+    threats = [(*key, *kind, count) for key, cell in cells.items() for kind, count in cell.threats.items()]
     dialect = connection.dialect
     database.write_many(connection, _insert_series(dialect), _SERIES_COLUMNS, [(i, *s) for s, i in ids.items()])
     database.write_many(connection, _upsert_rollup(dialect), _ROLLUP_COLUMNS, rows)
-    database.write_many(connection, _upsert_threats(dialect), _THREAT_COLUMNS, threats)
+    database.write_many(connection, _upsert_threats(dialect), _THREAT_COLUMNS, sorted(threats))
+
+
+_key = itemgetter(0)
+
+
+def _merged(held: str | None, added: dict[int, int]) -> str:
+    if not held or not added:
+        return held or sketch.encode(added)
+    counts = sketch.decode(held)
+    sketch.merge(counts, added)
+    return sketch.encode(counts)
 
 
 def _held_sketches(connection: Connection, keys: Iterable[_Key]) -> dict[_Key, str]:
@@ -133,11 +143,20 @@ def _held_sketches(connection: Connection, keys: Iterable[_Key]) -> dict[_Key, s
         wanted[grain_s, bucket].append(series)
     held: dict[_Key, str] = {}
     for (grain_s, bucket), series_ids in wanted.items():
-        statement = select(ROLLUPS.c.series_id, ROLLUPS.c.latency_sketch).where(
-            ROLLUPS.c.grain_s == grain_s, ROLLUPS.c.bucket_unix_s == bucket, ROLLUPS.c.series_id.in_(series_ids)
-        )
-        held |= {(grain_s, bucket, row.series_id): row.latency_sketch for row in connection.execute(statement)}
+        listed = database.listed(connection.dialect, series_ids)
+        given = {"grain_s": grain_s, "bucket_unix_s": bucket, "series_ids": listed}
+        for row in connection.execute(_select_sketches(connection.dialect), given):
+            held[grain_s, bucket, row.series_id] = row.latency_sketch
     return held
+
+
+@cache
+def _select_sketches(dialect: Dialect) -> Select[Any]:
+    return select(ROLLUPS.c.series_id, ROLLUPS.c.latency_sketch).where(
+        ROLLUPS.c.grain_s == bindparam("grain_s"),
+        ROLLUPS.c.bucket_unix_s == bindparam("bucket_unix_s"),
+        database.among(dialect, ROLLUPS.c.series_id, "series_ids"),
+    )
 
 
 @cache

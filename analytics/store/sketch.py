@@ -60,8 +60,8 @@ def _middle_us(bucket: int) -> float:
 
 
 def encode(counts: Mapping[int, int]) -> str:
-    """Return the JSON text of a sketch: bucket -> count, in bucket order."""
-    return _ENCODER.encode(dict(sorted(counts.items()))).decode()
+    """Return the JSON text of a sketch: bucket -> count, in no order (sorting would cost more than the rest)."""
+    return _ENCODER.encode(counts).decode()
 
 
 def decode(text: str) -> dict[int, int]:
