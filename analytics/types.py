@@ -177,7 +177,7 @@ class Usage:
     """What rollups say about a window.
 
     Shape: models, users and endpoints are (name, totals), most requests first; timeline is (bucket start, totals) in
-    order with no gap; threats are (type, count), most first.
+    order with no gap; threats come most first. unique_* count names, the empty one left out.
     """
 
     window: Window
@@ -187,6 +187,8 @@ class Usage:
     endpoints: tuple[tuple[str, Totals], ...] = ()
     timeline: tuple[tuple[int, Totals], ...] = ()
     threats: tuple[ThreatCount, ...] = ()
+    unique_users: int = 0
+    unique_models: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sqlalchemy import Engine
 
-from analytics.api import decisions, errors, health
+from analytics.api import decisions, docs, errors, health, recommendations, usage
 from analytics.api.context import Context
 from analytics.config import Settings
+from analytics.dashboard import pages
 
 # Nothing from elsewhere, nothing inline: text in records comes from attackers.
 HEADERS = {
@@ -34,8 +35,10 @@ def build(settings: Settings, engine: Engine, registry: CollectorRegistry, clock
     )
     application.state.context = Context(settings, engine, clock)
     errors.install(application)
-    for router in (health.router, decisions.router):
+    for router in (usage.router, recommendations.router, decisions.router, health.router):
         application.include_router(router)
+    docs.install(application)
+    pages.install(application)
     application.middleware("http")(_with_headers)
     _serve_metrics(application, registry)
     return application

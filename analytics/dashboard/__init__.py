@@ -1,0 +1,1 @@
+"""The dashboard at /dashboard: pages rendered here, no build step, nothing from elsewhere."""
