@@ -1,0 +1,148 @@
+"""Applies edits: to one text, and to the JSON body that the text stands in.
+
+In: a text and Edits or Findings; a body and the new texts by JSON pointer. Out: the changed text or body.
+A body is spliced: only the string literals at the pointers are written anew, every other byte stays as it was sent.
+Never: changes outside the spans, decides what to edit, repairs a body that is not JSON.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from sidecar.types import Edit, Finding, Segment, Span
+
+REDACTED = "[REDACTED:{}]"
+_SPACE = b" \t\n\r"
+
+
+def merge(changes: Iterable[tuple[Span, str]]) -> tuple[tuple[Span, str], ...]:
+    """Return the changes in order with overlapping spans made one; the text of the first to start (then longest) wins.
+
+    Shape: disjoint, ascending; empty spans are dropped.
+    """
+    merged: list[tuple[Span, str]] = []
+    for span, text in sorted(changes, key=lambda change: (change[0].start, -change[0].end, change[1])):
+        if span.start >= span.end:
+            continue
+        if merged and span.start < merged[-1][0].end:
+            last, first_text = merged[-1]
+            merged[-1] = (Span(last.start, max(last.end, span.end)), first_text)
+        else:
+            merged.append((span, text))
+    return tuple(merged)
+
+
+def apply(text: str, changes: Iterable[tuple[Span, str]]) -> str:
+    """Return the text with each span replaced; spans beyond its end are cut to it. Nothing else changes."""
+    pieces: list[str] = []
+    position = 0
+    for span, replacement in merge(changes):
+        start, end = min(span.start, len(text)), min(span.end, len(text))
+        if start >= end:
+            continue
+        pieces += (text[position:start], replacement)
+        position = end
+    return "".join(pieces) + text[position:]
+
+
+def redactions(segment: Segment, findings: Iterable[Finding]) -> tuple[Edit, ...]:
+    """Return the edits that replace each finding in a segment by [REDACTED:type]."""
+    changes = merge((finding.span, REDACTED.format(finding.type)) for finding in findings)
+    return tuple(Edit(segment, span, text) for span, text in changes)
+
+
+def redact(text: str, findings: Iterable[Finding]) -> str:
+    """Return a text with each finding replaced by [REDACTED:type]; for content capture."""
+    return apply(text, ((finding.span, REDACTED.format(finding.type)) for finding in findings))
+
+
+def edited_texts(edits: Iterable[Edit]) -> dict[str, str]:
+    """Return the new text per JSON pointer that a set of edits asks for. Segments without a path are left out."""
+    by_segment: dict[Segment, list[tuple[Span, str]]] = {}
+    for edit in edits:
+        by_segment.setdefault(edit.segment, []).append((edit.span, edit.text))
+    return {segment.path: apply(segment.text, changes) for segment, changes in by_segment.items() if segment.path}
+
+
+def splice(body: bytes, texts: Mapping[str, str]) -> bytes:
+    """Return a JSON body with the strings at the given pointers replaced and every other byte kept.
+
+    Where a key stands twice the last one is edited, as parsers read it.
+    Bounds: one pass over the body; no recursion, so depth does not matter.
+    Raises: ValueError for a body that is not JSON; KeyError for a pointer that leads to no string.
+    """
+    places = _strings(body, frozenset(texts))
+    missing = [pointer for pointer in texts if pointer not in places]
+    if missing:
+        raise KeyError(missing[0])
+    pieces: list[bytes] = []
+    position = 0
+    for pointer, (start, end) in sorted(places.items(), key=lambda place: place[1]):
+        pieces += (body[position:start], json.dumps(texts[pointer], ensure_ascii=True).encode())
+        position = end
+    return b"".join(pieces) + body[position:]
+
+
+def _strings(body: bytes, wanted: frozenset[str]) -> dict[str, tuple[int, int]]:
+    """Return where the string values at the wanted pointers stand in a body, quotes included."""
+    places: dict[str, tuple[int, int]] = {}
+    stack: list[
+        list[str | int]
+    ] = []  # per open container: [pointer, next index] for arrays, [pointer, key] for objects
+    position, size, expects_key = 0, len(body), False
+    while position < size:
+        char = body[position : position + 1]
+        if char in b"{[":
+            stack.append([_pointer(stack), "" if char == b"{" else 0])
+            expects_key = char == b"{"
+        elif char in b"}]":
+            if not stack:
+                raise ValueError(f"unbalanced {char.decode()} at byte {position}")
+            stack.pop()
+            expects_key = False
+        elif char == b",":
+            expects_key = _next(stack)
+        elif char == b'"':
+            end = _string_end(body, position)
+            if expects_key:
+                stack[-1][1] = json.loads(body[position:end])
+                expects_key = False
+            elif (pointer := _pointer(stack)) in wanted:
+                places[pointer] = (position, end)
+            position = end
+            continue
+        position += 1
+    if stack:
+        raise ValueError("the body ends inside a container")
+    return places
+
+
+def _next(stack: Sequence[list[str | int]]) -> bool:
+    """Step to the next element of the innermost container; tell whether a key comes next."""
+    if not stack:
+        raise ValueError("a comma outside every container")
+    index = stack[-1][1]
+    if isinstance(index, int):
+        stack[-1][1] = index + 1
+        return False
+    return True
+
+
+def _pointer(stack: Sequence[list[str | int]]) -> str:
+    """Return the JSON pointer (RFC 6901) of the value that comes next."""
+    if not stack:
+        return ""
+    pointer, key = stack[-1]
+    return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+
+
+def _string_end(body: bytes, start: int) -> int:
+    """Return the index behind the closing quote of the string literal at start."""
+    position = start + 1
+    while True:
+        quote = body.find(b'"', position)
+        if quote < 0:
+            raise ValueError(f"the string at byte {start} does not end")
+        backslashes = quote - len(body[start + 1 : quote].rstrip(b"\\")) - start - 1
+        if backslashes % 2 == 0:
+            return quote + 1
+        position = quote + 1

@@ -1,0 +1,171 @@
+"""Weighs findings: from what detectors saw to one number on the mission's scale, with the reasons.
+
+In: (Segment, Finding) pairs of one message. Out: an Assessment.
+How: the findings of one rule in one segment merge to the strongest; context (quoted in a text that teaches security,
+code block) lowers; findings that stand near each other form a place; in a place the rules of one type add with
+diminishing returns and types add up; the message scores as its strongest place, and places elsewhere add only types
+that the strongest lacks and only when they would alert by themselves, so that a long text does not collect crumbs.
+Never: decides, looks at text beyond the surroundings of a finding, depends on the order of its input.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sidecar.types import Assessment, Finding, Segment, Surface, Threat, ThreatType
+
+ALERT_FLOOR = 5.0
+# The second rule of a type counts half, the third a quarter: measured on the development texts (2026-11), where more
+# let long persona descriptions of role play reach CRITICAL and less lost attacks that spread over three weak phrases.
+DIMINISH = 0.5
+NEAR = 600  # code points: two findings further apart are two places
+SCORE_MAX = 100.0
+_AROUND = 160
+
+# Factors of context. Never below a half for text of users: whoever writes "for example" must not walk through.
+FACTOR_TEACHING = {Surface.DOCUMENT: 0.4, Surface.TOOL_RESULT: 0.6, Surface.SYSTEM: 0.5}
+FACTOR_TEACHING_USER = 0.6
+FACTOR_QUOTED = 0.8
+_TEACHING = re.compile(
+    r"prompt[ -]injection|injection de prompt|prompt[ -]?leak|jailbreak(?:ing|s)?\b|adversarial prompt|red[ -]team"
+    r"|owasp|attack vector|threat model|mitigat|vulnerab|attaquant|attackers?\b|malicious|exploit|defen[cs]e"
+    r"|提示注入|越狱|攻击|промпт-инъекц|инъекци|angriff|ataque|attacco|プロンプト",
+    re.IGNORECASE,
+)
+_SAMPLE = 20_000
+_QUOTES = "\"'`“”«»„‘’「」『』"
+_DISCUSSED = re.compile(
+    r"(?:for example|e\.g\.|such as|like this|phrases? like|an? attack|attackers?|inject|payload|means?\b|says?\b"
+    r"|par exemple|comme\b|exemple|zum beispiel|por ejemplo|ad esempio|por exemplo|detect|filter|block)[^\n]{0,80}$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """A finding with what context left of its weight, and why."""
+
+    segment: Segment
+    finding: Finding
+    score: float
+    note: str
+
+
+def assess(found: Iterable[tuple[Segment, Finding]]) -> Assessment:
+    """Return the score of a message, its threats (strongest first) and how the number came to be.
+
+    Shape: one threat per rule and segment; their scores add up to the message's (rounding apart).
+    Units: scores on the mission's scale, one decimal, at most SCORE_MAX.
+    Bounds: linear in the findings' number, plus a sort; context reads at most 20,000 code points per segment.
+    """
+    pairs = list(found)
+    if not pairs:
+        return Assessment()
+    weighed = _merge(pairs)
+    places = sorted((_place(cluster) for cluster in _clusters(weighed)), key=_strength)
+    best = places[0]
+    shares = dict(best)
+    taken = {item.finding.type for item in best}
+    for place in places[1:]:
+        for kind, total in _by_type(place).items():
+            if kind not in taken and total >= ALERT_FLOOR:
+                taken.add(kind)
+                shares.update({item: share for item, share in place.items() if item.finding.type == kind})
+    score = round(min(SCORE_MAX, sum(shares.values())), 1)
+    ordered = sorted(weighed, key=lambda item: (-shares.get(item, 0.0), *_order(item)))
+    threats = tuple(Threat(item.finding, item.segment, round(shares.get(item, 0.0), 1)) for item in ordered)
+    return Assessment(score, threats, tuple(_reasons(ordered, shares, len(places))))
+
+
+def _order(item: _Weighed) -> tuple[int, str, int, str]:
+    return item.segment.message_index, item.segment.path, item.finding.span.start, item.finding.rule_id
+
+
+def _merge(pairs: Iterable[tuple[Segment, Finding]]) -> list[_Weighed]:
+    """Return one weighed finding per rule and segment: the strongest, earliest in the text."""
+    groups: dict[tuple[Segment, str], list[Finding]] = defaultdict(list)
+    for segment, finding in pairs:
+        groups[segment, finding.rule_id].append(finding)
+    teaching = {segment: _teaches(segment) for segment in {segment for segment, _ in groups}}
+    weighed = []
+    for (segment, _), findings in groups.items():
+        items = [_weigh(segment, finding, teaching[segment]) for finding in findings]
+        weighed.append(min(items, key=lambda item: (-item.score, item.finding.span.start, item.finding.view)))
+    return sorted(weighed, key=_order)
+
+
+def _weigh(segment: Segment, finding: Finding, teaching: bool) -> _Weighed:
+    """Return a finding with its context applied."""
+    factor, notes = finding.confidence, []
+    if finding.type in (ThreatType.SECRET_LEAK, ThreatType.PII_LEAK):
+        return _Weighed(segment, finding, finding.weight * factor, "")
+    if teaching:
+        factor *= FACTOR_TEACHING.get(segment.surface, FACTOR_TEACHING_USER)
+        notes.append("text about security")
+    if teaching and _quoted(segment.text, finding):
+        factor *= FACTOR_QUOTED
+        notes.append("quoted")
+    return _Weighed(segment, finding, finding.weight * factor, ", ".join(notes))
+
+
+def _teaches(segment: Segment) -> bool:
+    """Tell whether a text is about attacks: at least three mentions of the trade's words, two of them different."""
+    words = [match[0].lower() for match in _TEACHING.finditer(segment.text[:_SAMPLE])]
+    return len(words) >= 3 and len(set(words)) >= 2 and len(segment.text) > 400
+
+
+def _quoted(text: str, finding: Finding) -> bool:
+    """Tell whether a finding stands in quotes, in code marks, or behind words that announce an example."""
+    before = text[max(0, finding.span.start - _AROUND) : finding.span.start]
+    after = text[finding.span.end : finding.span.end + _AROUND]
+    in_quotes = any(q in before.rsplit("\n", 1)[-1] for q in _QUOTES) and any(
+        q in after.split("\n", 1)[0] for q in _QUOTES
+    )
+    return in_quotes or before.count("```") % 2 == 1 or bool(_DISCUSSED.search(before))
+
+
+def _clusters(weighed: list[_Weighed]) -> list[list[_Weighed]]:
+    """Return the findings grouped by place: one segment, no gap wider than NEAR."""
+    clusters: list[list[_Weighed]] = []
+    for item in weighed:
+        last = clusters[-1][-1] if clusters else None
+        if last and last.segment == item.segment and item.finding.span.start - last.finding.span.end <= NEAR:
+            clusters[-1].append(item)
+        else:
+            clusters.append([item])
+    return clusters
+
+
+def _place(cluster: list[_Weighed]) -> dict[_Weighed, float]:
+    """Return each finding's share in its place: in a type the strongest whole, each further one DIMINISH of the last."""
+    shares: dict[_Weighed, float] = {}
+    ranks: dict[ThreatType, int] = defaultdict(int)
+    for item in sorted(cluster, key=lambda item: (-item.score, *_order(item))):
+        shares[item] = item.score * DIMINISH ** ranks[item.finding.type]
+        ranks[item.finding.type] += 1
+    return shares
+
+
+def _by_type(place: dict[_Weighed, float]) -> dict[ThreatType, float]:
+    totals: dict[ThreatType, float] = defaultdict(float)
+    for item, share in place.items():
+        totals[item.finding.type] += share
+    return totals
+
+
+def _strength(place: dict[_Weighed, float]) -> tuple[float, tuple[int, str, int, str]]:
+    """Return what sorts places: the strongest first, then as they stand in the message."""
+    return -sum(place.values()), _order(next(iter(place)))
+
+
+def _reasons(ordered: list[_Weighed], shares: dict[_Weighed, float], places: int) -> Iterable[str]:
+    for item in ordered:
+        finding, share = item.finding, shares.get(item, 0.0)
+        note = f" ({item.note}: {finding.weight:g} counts {item.score:.1f})" if item.note else ""
+        if share:
+            yield f"{finding.rule_id} in {item.segment.surface} adds {share:.1f}{note}"
+        else:
+            yield f"{finding.rule_id} in {item.segment.surface} adds nothing: elsewhere in the message{note}"
+    if places > 1:
+        yield f"{places} places; the strongest counts"
