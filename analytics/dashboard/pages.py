@@ -36,7 +36,9 @@ def _moment(unix_us: float) -> str:
 def _seconds(value: float | None) -> str:
     if value is None:
         return "–"
-    return f"{value * 1e3:.0f} ms" if value < 1 else f"{value:.2f} s"
+    if value >= 1:
+        return f"{value:.2f} s"
+    return f"{value * 1e3:.0f} ms" if value >= 0.01 else f"{value * 1e3:.2f} ms"
 
 
 def _number(value: float) -> str:
@@ -88,7 +90,7 @@ def _numbers(context: Context, span: Span) -> dict[str, Any]:
         "p95": sketch.quantiles(found.totals.latency, (0.95,))[0],
         "slow_s": settings.alert_latency_threshold,
         "timeline": charts.timeline(found.timeline, found.window.grain_s),
-        "advice": insight.recommend(found, thresholds)[:4],
+        "advice": insight.recommend(found, thresholds)[:3],
         "latest": latest,
         "now": _moment(context.clock() * 1e6),
     }

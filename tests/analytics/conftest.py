@@ -1,0 +1,108 @@
+"""Engines of both kinds, and the web application on them. PostgreSQL is a real server, started once a run."""
+
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Engine, create_engine, text
+from starlette.testclient import TestClient
+
+from analytics import config
+from analytics.api import application as web
+from analytics.store import database
+from analytics.telemetry import Metrics
+from tests.analytics.traffic import BEGAN_UNIX_US
+
+POSTGRES = Path("/usr/lib/postgresql/15/bin")
+NOW_UNIX_S = BEGAN_UNIX_US / 1e6 + 1_800
+_NUMBERS = itertools.count()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _as_postgres(*command: str) -> None:
+    """Run a command as the user postgres, since the server refuses to run as root."""
+    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    subprocess.run([*prefix, *command], check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Start PostgreSQL in a folder of its own, on a free port; stop it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="douane-pg-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+    data, port = str(folder / "data"), free_port()
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    _as_postgres(str(POSTGRES / "initdb"), "-D", data, "-U", "douane", "-A", "trust", "-E", "UTF8")
+    _as_postgres(str(POSTGRES / "pg_ctl"), "-D", data, "-o", options, "-l", str(folder / "log"), "-w", "start")
+    try:
+        yield f"postgresql+psycopg://douane@127.0.0.1:{port}"
+    finally:
+        _as_postgres(str(POSTGRES / "pg_ctl"), "-D", data, "-m", "immediate", "-w", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _postgres_database(server: str) -> str:
+    name = f"test_{next(_NUMBERS)}"
+    engine = create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return f"{server}/{name}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of an empty database, of each engine in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    return _postgres_database(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    """Return an engine on a migrated database, of each kind in turn."""
+    made = database.connect(url)
+    database.migrate(made)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
+    """Return an engine on a migrated SQLite database."""
+    made = database.connect(f"sqlite:///{tmp_path / 'web.db'}")
+    database.migrate(made)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def application(sqlite_engine: Engine) -> FastAPI:
+    """Return the web application on SQLite; its clock stands half an hour after the traffic begins."""
+    return build_application(sqlite_engine)
+
+
+def build_application(engine: Engine) -> FastAPI:
+    """Return the web application on an engine."""
+    return web.build(config.load(), engine, Metrics(10, 100, 5.0).registry, lambda: NOW_UNIX_S)
+
+
+@pytest.fixture
+def client(application: FastAPI) -> Iterator[TestClient]:
+    """Return a client of the application that gets errors as answers."""
+    with TestClient(application, raise_server_exceptions=False) as one:
+        yield one

@@ -1,0 +1,42 @@
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import IntegrityError
+
+from analytics.store import database
+from analytics.store.tables import METADATA
+
+
+def test_migrations_lead_to_the_metadata(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_migrating_again_changes_nothing(engine: Engine) -> None:
+    database.migrate(engine)
+    with engine.connect() as connection:
+        assert database.revision(connection) == database.newest_revision()
+
+
+def test_empty_database_has_no_revision(url: str) -> None:
+    engine = database.connect(url)
+    with engine.connect() as connection:
+        assert database.revision(connection) is None
+    engine.dispose()
+
+
+def test_sqlite_runs_with_write_ahead_log_and_foreign_keys(sqlite_engine: Engine) -> None:
+    with sqlite_engine.connect() as connection:
+        names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        values = [connection.execute(text(f"PRAGMA {name}")).scalar() for name in names]
+    assert values == ["wal", 1, 1, 10_000]
+
+
+def test_writing_rolls_back_when_its_body_raises(engine: Engine) -> None:
+    insert = text("INSERT INTO series VALUES (1, '', '', '', '', '')")
+    with pytest.raises(IntegrityError), database.writing(engine) as connection:
+        connection.execute(insert)
+        connection.execute(insert)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM series")).scalar() == 0
