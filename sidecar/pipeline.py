@@ -56,9 +56,9 @@ class Pipeline:
             message = protocol_for(head).read_request(data, head)
             assessment = self._assess((*message.segments, *_query(head)), deadline_us)
         except MalformedBody as error:
-            return _failed(message, data, InspectionFailed(FailureKind.MALFORMED_BODY, str(error)))
+            return uninspected(InspectionFailed(FailureKind.MALFORMED_BODY, str(error)), len(data), message)
         except _Stopped as stopped:
-            return _failed(message, data, stopped.failure)
+            return uninspected(stopped.failure, len(data), message)
         return Inspection(message, assessment, _coverage(data, message.unscanned))
 
     def inspect_reply(self, reply: LlmReply, body_bytes: int, deadline_us: int) -> tuple[Assessment, Coverage]:
@@ -107,6 +107,7 @@ def _coverage(data: bytes, unscanned: tuple[Unscanned, ...]) -> Coverage:
     return Coverage(len(data), max(0, len(data) - skipped), unscanned)
 
 
-def _failed(message: LlmMessage, data: bytes, failure: InspectionFailed) -> Inspection:
-    lost = (Unscanned(UnscannedReason.FAILURE, len(data)),) if data else ()
-    return Inspection(message, Assessment(), Coverage(len(data), 0, lost), failure)
+def uninspected(failure: InspectionFailed, body_bytes: int = 0, message: LlmMessage = _NOTHING_READ) -> Inspection:
+    """Return the inspection of a request that failed: whatever its size, it is not called complete."""
+    lost = Unscanned(UnscannedReason.FAILURE, body_bytes)
+    return Inspection(message, Assessment(), Coverage(body_bytes, 0, (lost,)), failure)

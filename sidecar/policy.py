@@ -114,9 +114,16 @@ def on_failure(failure: InspectionFailed, policy: Policy) -> Decision:
     if failure.kind is FailureKind.SPOOL_FULL and policy.spool_full is SpoolFull.LOSE:
         reason = "the record could not be written; spool_full: lose lets the request pass"
         return Decision(Action.ALLOW_UNSCANNED, Action.ALLOW_UNSCANNED, policy.mode, reasons=(reason,))
+    refusal = refusal_of(failure, policy)
+    return _applied(Action.DENY, Action.ALLOW_UNSCANNED, refusal.reasons, policy, refusal.status, refusal.message)
+
+
+def refusal_of(failure: InspectionFailed, policy: Policy) -> Decision:
+    """Return the refusal of a request that could not be inspected and, whatever the mode, cannot be passed on."""
     status = _FAILURE_STATUS.get(failure.kind, 503)
     reason = f"inspection failed: {failure.kind}" + (f" ({failure.detail})" if failure.detail else "")
-    return _applied(Action.DENY, Action.ALLOW_UNSCANNED, (reason,), policy, status, reason)
+    message = failure.detail if status == 400 and failure.detail else reason
+    return Decision(Action.DENY, Action.DENY, policy.mode, status, message, (reason,))
 
 
 def _applied(

@@ -6,11 +6,11 @@ In: events (from the codec, stamped with a monotonic time by the server). Out: s
     OPEN ── RequestBody (headers skipped, attributes say what is needed) ──► INSPECTING
     FORWARDED ── ResponseHeaders / ResponseBody ──► ANSWERING ── the answer's end ──► CLOSED
     any ── Ended ──► CLOSED          (the stream closed: with an answer unfinished, the client has left)
-    OPEN ── ResponseHeaders / ResponseBody ──► an answer to a request we never saw, such as Envoy's own 413: recorded as failed
+    OPEN, HEADED ── ResponseHeaders / ResponseBody ──► an answer to a request whose body we never saw, such as Envoy's own 413
 
 The two rules that matter (ENVOY.md, pitfall 1): every message from Envoy gets exactly one answer, and a failure is a decision.
-An event out of order is a failure too: before the verdict it is refused or passed by policy, after it the answer goes on and
-the record says so. Our own refusals pass the response path again in some Envoy versions: CLOSED lets them by.
+An event out of order is a failure too: before the verdict it is refused or passed by policy, after it the answer goes on.
+Our own refusals pass the response path again in some Envoy versions: CLOSED lets them by.
 The verdict is written before it leaves; the completion before the last byte is released: when a reader says that the bytes
 it has been fed end the answer, the record is completed with that chunk and not with the empty one behind it.
 """
@@ -20,6 +20,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from sidecar.extproc.events import (
+    Answer,
     AnswerHead,
     Ended,
     Event,
@@ -37,22 +38,19 @@ from sidecar.extproc.events import (
 )
 from sidecar.extproc.surroundings import Surroundings
 from sidecar.extproc.translate import mission_answer, provider_call
-from sidecar.policy import Policy, decide, on_failure
+from sidecar.pipeline import uninspected
+from sidecar.policy import Policy, decide, on_failure, refusal_of
 from sidecar.protocols import ReplyReader, generate, protocol_for
 from sidecar.types import (
-    Assessment,
+    Action,
     Completion,
-    Coverage,
     Decision,
     FailureKind,
     Head,
     Inspection,
     InspectionFailed,
-    LlmMessage,
     LlmReply,
     Outcome,
-    Unscanned,
-    UnscannedReason,
     Verdict,
 )
 
@@ -66,9 +64,6 @@ class State(StrEnum):
     FORWARDED = "forwarded"
     ANSWERING = "answering"
     CLOSED = "closed"
-
-
-_NO_INSPECTION = Inspection(LlmMessage(protocol="none", segments=()), Assessment(), Coverage())
 
 
 class Exchange:
@@ -138,6 +133,9 @@ class Exchange:
     def _request_body(self, event: RequestBody) -> Step:
         if event.head is not None and self.state is State.OPEN:
             self._begin(event.at_us, event.head, event.route)
+        self._started_us = (
+            event.at_us
+        )  # the clock of every exchange starts when its request is whole, however slow its upload
         return self._ask(event.data, Phase.REQUEST_BODY)
 
     def _begin(self, at_us: int, head: Head, route: str) -> None:
@@ -151,7 +149,7 @@ class Exchange:
     def _inspected(self, event: Inspected) -> Step:
         inspection = event.inspection
         self._inspection_us = event.at_us - self._started_us
-        if inspection.failure is None and self._head.endpoint == generate.PATH:
+        if inspection.message.protocol == generate.NAME:
             inspection = self._aimed(inspection)
         if inspection.failure is not None:
             decision = on_failure(inspection.failure, self._policy)
@@ -164,27 +162,25 @@ class Exchange:
         try:
             self._target = generate.target_of(inspection.message.model, self._around.models)
         except generate.UnknownModel as error:
-            return replace(inspection, failure=InspectionFailed(FailureKind.UNKNOWN_MODEL, str(error)))
+            failed = inspection.failure or InspectionFailed(FailureKind.UNKNOWN_MODEL, str(error))
+            return replace(inspection, failure=failed)
         return inspection
 
     def _decided(self, inspection: Inspection, decision: Decision, at_us: int) -> Step:
-        refused = decision.refuses or self._nowhere(decision)
-        if refused and not decision.refuses:  # observe mode cannot pass on a /generate call it cannot translate
-            decision = replace(decision, status=400, message=" ".join(decision.reasons))
-        self._verdict = self._verdict_of(inspection, decision, self._outcome(inspection, refused=refused), at_us)
-        if refused:
-            self.state = State.CLOSED
-            body = self._around.refusal(self._verdict)
-            return Step(save=self._verdict, answer=Refuse(decision.status, body, self.decision_id))
-        self.state = State.FORWARDED
-        return Step(save=self._verdict, answer=self._forward())
-
-    def _nowhere(self, decision: Decision) -> bool:
-        return not decision.refuses and self._head.endpoint == generate.PATH and self._target is None
+        if inspection.failure is not None and self._head.endpoint == generate.PATH and self._target is None:
+            # What cannot be translated cannot be passed on, in observe mode either; the record says what was done.
+            decision = refusal_of(inspection.failure, self._policy)
+        self._verdict = self._verdict_of(inspection, decision, self._outcome(inspection, decision), at_us)
+        if decision.refuses:
+            answer: Answer = Refuse(decision.status, self._around.refusal(self._verdict), self.decision_id)
+        else:
+            answer = self._forward()
+        self.state = State.CLOSED if decision.refuses else State.FORWARDED
+        return Step(save=self._verdict, answer=answer)
 
     @staticmethod
-    def _outcome(inspection: Inspection, *, refused: bool) -> Outcome:
-        if not refused:
+    def _outcome(inspection: Inspection, decision: Decision) -> Outcome:
+        if not decision.refuses:
             return Outcome.PENDING
         return Outcome.FAILED if inspection.failure is not None else Outcome.DENIED
 
@@ -218,10 +214,11 @@ class Exchange:
 
     def _forward(self) -> Proceed:
         """Let the request go; a /generate call becomes the provider's own."""
-        data, self._data = self._data, b""
-        if self._target is None:
-            return Proceed(self._phase)
-        return provider_call(self._phase, self._head, data, self._target, self._around)
+        answer = Proceed(self._phase)
+        if self._target is not None:
+            answer = provider_call(self._phase, self._head, self._data, self._target, self._around)
+        self._data = b""
+        return answer
 
     def _unwritten(self, event: Unwritten) -> Step:
         """The spool is full: refuse, or lose the record and count it, as policy says."""
@@ -267,7 +264,7 @@ class Exchange:
 
     def _translated(self, event: ResponseBody) -> Step:
         """The answer to /generate came whole; errors keep the provider's own words and status."""
-        if not event.end:
+        if not event.end or self._completed:
             return Step(answer=Proceed(Phase.RESPONSE_BODY))
         save = self._complete(event.at_us)
         if self._answer_head.status != 200 or self._answer_head.local:
@@ -316,7 +313,7 @@ class Exchange:
         self.state = State.CLOSED
         if not self._started_us:
             return Step()
-        inspection = replace(_NO_INSPECTION, failure=_LEFT, coverage=_unseen(len(self._data)))
+        inspection = uninspected(_LEFT, len(self._data))
         decision = on_failure(_LEFT, self._policy)
         verdict = self._verdict_of(inspection, decision, Outcome.CLIENT_ABORTED, event.at_us)
         return Step(save=replace(verdict, http_status=0))
@@ -326,22 +323,22 @@ class Exchange:
 
     def _let_by(self, event: ResponseHeaders | ResponseBody) -> Step:
         """What follows our own refusal, or an answer already recorded."""
-        phase = Phase.RESPONSE_HEADERS if isinstance(event, ResponseHeaders) else Phase.RESPONSE_BODY
-        return Step(answer=Proceed(phase))
+        return Step(answer=Proceed(_PHASES[type(event)]))
 
     def _uninspected(self, event: ResponseHeaders | ResponseBody) -> Step:
         """An answer whose request we never saw: Envoy's own 413, or a request that went by us. Recorded as what it is."""
-        self._begin(event.at_us, event.head, event.route)
-        answer = event.answer or AnswerHead()
+        if self.state is State.OPEN:
+            self._begin(event.at_us, event.head, event.route)
+        self._answer_head = answer = event.answer or AnswerHead()
         kind = FailureKind.TOO_LARGE if answer.status == 413 and answer.local else FailureKind.NOT_INSPECTED
         failure = InspectionFailed(kind, answer.details)
-        decision = on_failure(failure, self._policy)
-        inspection = replace(_NO_INSPECTION, failure=failure, coverage=_unseen(0))
-        outcome = Outcome.FAILED if answer.local else Outcome.ANSWERED
+        done = Action.DENY if answer.local else Action.ALLOW_UNSCANNED
+        decision = replace(on_failure(failure, self._policy), applied=done, would_be=Action.DENY)
+        inspection = uninspected(failure)
+        outcome = Outcome.FAILED if answer.local else self._ending()
         self._verdict = replace(self._verdict_of(inspection, decision, outcome, event.at_us), http_status=answer.status)
         self.state = State.CLOSED
-        phase = Phase.RESPONSE_HEADERS if isinstance(event, ResponseHeaders) else Phase.RESPONSE_BODY
-        return Step(save=self._verdict, answer=Proceed(phase))
+        return Step(save=self._verdict, answer=Proceed(_PHASES[type(event)]))
 
     def _illegal(self, event: Event) -> Step:
         """An event out of order. Before the verdict it is a failed inspection; afterwards the exchange goes on."""
@@ -357,16 +354,12 @@ class Exchange:
         if self.state in _DECIDED:
             return Step()
         self._started_us = self._started_us or at_us
-        inspection = replace(_NO_INSPECTION, failure=failure, coverage=_unseen(len(self._data)))
+        inspection = uninspected(failure, len(self._data))
         return self._decided(inspection, on_failure(failure, self._policy), at_us)
 
 
 _DECIDED = (State.FORWARDED, State.ANSWERING, State.CLOSED)
 _LEFT = InspectionFailed(FailureKind.NOT_INSPECTED, "the client left before the verdict")
-
-
-def _unseen(body_bytes: int) -> Coverage:
-    return Coverage(body_bytes, 0, (Unscanned(UnscannedReason.FAILURE, body_bytes),))
 
 
 _PHASES: dict[type, Phase] = {
@@ -383,6 +376,8 @@ _TABLE: dict[tuple[State, type], Callable[..., Step]] = {
     (State.OPEN, ResponseBody): Exchange._uninspected,
     (State.OPEN, Ended): Exchange._left_early,
     (State.HEADED, RequestBody): Exchange._request_body,
+    (State.HEADED, ResponseHeaders): Exchange._uninspected,
+    (State.HEADED, ResponseBody): Exchange._uninspected,
     (State.HEADED, Ended): Exchange._left_early,
     (State.INSPECTING, Inspected): Exchange._inspected,
     (State.INSPECTING, Ended): Exchange._left_early,

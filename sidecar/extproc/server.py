@@ -20,19 +20,10 @@ from douane.envoy.ext_proc_pb2 import ProcessingRequest
 from sidecar.extproc import codec
 from sidecar.extproc.events import Ended, Inspect, Inspected, Step, Unwritten
 from sidecar.extproc.exchange import Exchange
-from sidecar.pipeline import Pipeline
+from sidecar.pipeline import Pipeline, uninspected
 from sidecar.record.build import completion_bytes, verdict_bytes
 from sidecar.record.spool import Spool, SpoolFull
-from sidecar.types import (
-    Assessment,
-    Completion,
-    Coverage,
-    FailureKind,
-    Inspection,
-    InspectionFailed,
-    LlmMessage,
-    Verdict,
-)
+from sidecar.types import Completion, FailureKind, Inspection, InspectionFailed, Verdict
 
 log = logging.getLogger("douane.exchange")
 
@@ -173,8 +164,7 @@ async def _inspect(desk: Desk, ask: Inspect) -> Inspection:
     try:
         return await asyncio.wait_for(asyncio.shield(work), max(0.0, (ask.deadline_us - desk.now_us()) / 1e6))
     except TimeoutError:
-        failure = InspectionFailed(FailureKind.DEADLINE, "the inspection did not end in time")
-        return Inspection(LlmMessage("none", ()), Assessment(), Coverage(len(ask.data)), failure)
+        return uninspected(InspectionFailed(FailureKind.DEADLINE, "the inspection did not end in time"), len(ask.data))
 
 
 def handler(desk: Desk) -> grpc.GenericRpcHandler:

@@ -52,7 +52,7 @@ def read_conversation(body: dict[str, Any], protocol: str) -> LlmMessage:
     for index, message in enumerate(messages):
         _read_message(message, index, segments, unscanned)
     for key, value in body.items():
-        if key not in ("messages", "model"):
+        if key != "messages" and not (key == "model" and isinstance(value, str)):
             surface = Surface.TOOL_DEFINITION if key in ("tools", "functions", "response_format") else Surface.USER
             segments.extend(Segment(text, surface, -1, path) for path, text in leaves({key: value}))
     return LlmMessage(
@@ -94,6 +94,11 @@ def _read_message(message: dict[str, Any], index: int, segments: list[Segment], 
 
 
 def _read_part(part: Any, at: Segment, segments: list[Segment], unscanned: list[Unscanned]) -> None:
+    said = _text(part.get("text")) if isinstance(part, dict) else _text(part)
+    if said:  # however short: it is the conversation, not an identifier
+        path = "/text" if isinstance(part, dict) else ""
+        segments.append(Segment(said, at.surface, at.message_index, at.path + path))
+        part = {key: value for key, value in part.items() if key != "text"} if isinstance(part, dict) else None
     for path, text in leaves(part):
         if _is_media(path, text):
             unscanned.append(Unscanned(UnscannedReason.BINARY, len(text)))
