@@ -7,6 +7,7 @@ database). Never: work of its own.
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -79,11 +80,16 @@ def _open(settings: Settings) -> Engine:
 
 
 async def _run(settings: Settings, engine: Engine) -> None:
-    http_socket = _bind("http", settings.http_host, settings.http_port)
-    service = _construct(settings, engine)
     _bind("grpc", settings.grpc_host, settings.grpc_port).close()  # for its error; gRPC binds by address only
-    service.ingest.add_insecure_port(f"{_bracketed(settings.grpc_host)}:{settings.grpc_port}")
-    await service.ingest.start()
+    with _bind("http", settings.http_host, settings.http_port) as http_socket:
+        service = _construct(settings, engine)
+        service.ingest.add_insecure_port(f"{_bracketed(settings.grpc_host)}:{settings.grpc_port}")
+        await service.ingest.start()
+        await _serve(settings, service, http_socket)
+
+
+async def _serve(settings: Settings, service: _Service, http_socket: socket.socket) -> None:
+    gc.freeze()  # what is there now stays: collections need not look at it again
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, setattr, service.http, "should_exit", True)

@@ -34,9 +34,12 @@ def test_sqlite_runs_with_write_ahead_log_and_foreign_keys(sqlite_engine: Engine
 
 
 def test_writing_rolls_back_when_its_body_raises(engine: Engine) -> None:
-    insert = text("INSERT INTO series VALUES (1, '', '', '', '', '')")
-    with pytest.raises(IntegrityError), database.writing(engine) as connection:
-        connection.execute(insert)
-        connection.execute(insert)
+    def insert_twice() -> None:
+        with database.writing(engine) as connection:
+            connection.execute(text("INSERT INTO series VALUES (1, '', '', '', '', '')"))
+            connection.execute(text("INSERT INTO series VALUES (1, '', '', '', '', '')"))
+
+    with pytest.raises(IntegrityError):
+        insert_twice()
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM series")).scalar() == 0
