@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import grpc
 import msgspec
@@ -163,8 +164,12 @@ class Worker:
         await self.server.start()
         log.info("worker.ready", extra={"pid": os.getpid(), "recovered": self.spool.recovered})
         tasks = [loop.create_task(work) for work in (self.publisher.run(), self.policy.watch(), self._heartbeat())]
-        await stop.wait()
-        await self._stop(tasks)
+        waiting = loop.create_task(stop.wait())
+        await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        broken = [task.exception() for task in tasks if task.done() and not task.cancelled()]
+        await self._stop([waiting, *tasks])
+        if broken:  # a worker that no longer delivers, or no longer reads its policy, must not go on as if nothing were
+            raise RuntimeError("a background task of the worker ended") from broken[0]
 
     async def _heartbeat(self) -> None:
         """Show the spool's depth, and keep the watchdog quiet."""
@@ -174,7 +179,7 @@ class Worker:
             show()
             await asyncio.sleep(1)
 
-    async def _stop(self, tasks: list["asyncio.Task[None]"]) -> None:
+    async def _stop(self, tasks: list["asyncio.Task[Any]"]) -> None:
         await self.server.stop(self.settings.drain_s)
         for task in tasks:
             task.cancel()

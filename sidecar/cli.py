@@ -112,7 +112,8 @@ def _up(parsed: argparse.Namespace) -> int:
 def _envoy_config(parsed: argparse.Namespace) -> int:
     from sidecar.app import policy_path
     from sidecar.control.policy_file import PolicyFile
-    from sidecar.envoyconf import render_bootstrap, render_routes
+    from sidecar.envoyconf.bootstrap import render_bootstrap
+    from sidecar.envoyconf.routes import render_routes
     from sidecar.supervisor.plan import gateway_spec
 
     settings = _settings(parsed)

@@ -132,3 +132,8 @@ def serve_metrics(port: int, folder: str) -> Callable[[], None]:
         server.server_close()
 
     return stop
+
+
+def forget_gauges(pid: int, folder: str) -> None:
+    """Take a dead worker's gauges out of the sum; its counters stay."""
+    multiprocess.mark_process_dead(pid, folder)  # type: ignore[no-untyped-call] # the library is not annotated

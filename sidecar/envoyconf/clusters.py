@@ -47,9 +47,25 @@ def _sidecar(spec: GatewaySpec) -> cluster.Cluster:
         lb_policy=cluster.ClusterLbPolicy.LEAST_REQUEST,
         load_assignment=_assignment(CLUSTER_SIDECAR, [pipe_address(path) for path in spec.sockets]),
         circuit_breakers=_unbounded(),
+        outlier_detection=_shun_the_dead(),
         typed_extension_protocol_options=_protocol(
             http.HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=http2)
         ),
+    )
+
+
+def _shun_the_dead() -> cluster.OutlierDetection:
+    """A worker that was killed looks least busy: leave it out for half a second after its first refused connection."""
+    return cluster.OutlierDetection(
+        split_external_local_origin_errors=True,
+        consecutive_local_origin_failure=1,
+        enforcing_consecutive_local_origin_failure=100,
+        enforcing_local_origin_success_rate=0,
+        enforcing_success_rate=0,
+        interval=milliseconds(250),
+        base_ejection_time=milliseconds(500),
+        max_ejection_time=seconds(2),
+        max_ejection_percent=100,
     )
 
 

@@ -18,7 +18,7 @@ from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutatio
 from envoy_data_plane.envoy.type import v3 as type_v3
 from envoy_data_plane.google.protobuf import Struct
 
-from sidecar.envoyconf.spec import INTERNAL_HEADERS, GatewaySpec
+from sidecar.envoyconf.spec import INTERNAL_HEADERS, REFUSAL_DETAILS, GatewaySpec
 from sidecar.envoyconf.typed import extension, milliseconds, pack, seconds
 
 EXT_PROC = "envoy.filters.http.ext_proc"
@@ -113,7 +113,13 @@ def _http_filters(spec: GatewaySpec) -> list[hcm.HttpFilter]:
 
 def _external_processor(spec: GatewaySpec) -> ext_proc.ExternalProcessor:
     return ext_proc.ExternalProcessor(
-        grpc_service=core.GrpcService(envoy_grpc=core.GrpcServiceEnvoyGrpc(cluster_name=CLUSTER_SIDECAR)),
+        grpc_service=core.GrpcService(
+            envoy_grpc=core.GrpcServiceEnvoyGrpc(cluster_name=CLUSTER_SIDECAR),
+            # A stream that could not be opened is opened once more, at another worker: nothing has been seen of it yet.
+            retry_policy=core.RetryPolicy(
+                retry_on="connect-failure,refused-stream,reset-before-request", num_retries=2
+            ),
+        ),
         failure_mode_allow=False,  # the route table opens it in observe mode, see routes.py
         status_on_error=type_v3.HttpStatus(code=type_v3.StatusCode.ServiceUnavailable),
         processing_mode=processing_mode(request_headers=False, whole_response=False),
@@ -131,21 +137,37 @@ def _strip_internal_headers() -> core.TypedExtensionConfig:
 
 
 def _local_replies() -> hcm.LocalReplyConfig:
-    """Envoy's own refusals speak JSON in OpenAI's error shape; those the sidecar composed pass as they are."""
-    error = {
-        "error": {
-            "message": "Douane: %LOCAL_REPLY_BODY%",
-            "type": "douane_gateway_error",
-            "param": None,
-            "code": "%RESPONSE_CODE_DETAILS%",
-            "request_id": "%REQ(X-REQUEST-ID)%",
-        }
-    }
-    ours = accesslog.AccessLogFilter(
+    """Envoy's own refusals speak JSON in OpenAI's error shape; those the sidecar composed pass as they are.
+
+    A sidecar that does not answer in time is a 504 to Envoy; to the client it is the 503 of every failed inspection.
+    """
+    silent = hcm.ResponseMapper(
+        filter=_where("response.code == 504 && response.code_details.startsWith('ext_proc')"),
+        status_code=503,
+        body=core.DataSource(inline_string="the inspection did not answer in time"),
+        body_format_override=_error_body(),
+    )
+    envoys = hcm.ResponseMapper(
+        filter=_where(f"!response.code_details.startsWith('{REFUSAL_DETAILS}')"), body_format_override=_error_body()
+    )
+    return hcm.LocalReplyConfig(mappers=[silent, envoys])
+
+
+def _where(expression: str) -> accesslog.AccessLogFilter:
+    return accesslog.AccessLogFilter(
         extension_filter=accesslog.ExtensionFilter(
             name="envoy.access_loggers.extension_filters.cel",
-            typed_config=pack(cel.ExpressionFilter(expression="!response.code_details.startsWith('douane')")),
+            typed_config=pack(cel.ExpressionFilter(expression=expression)),
         )
     )
-    body = core.SubstitutionFormatString(json_format=Struct.from_dict(error))
-    return hcm.LocalReplyConfig(mappers=[hcm.ResponseMapper(filter=ours, body_format_override=body)])
+
+
+def _error_body() -> core.SubstitutionFormatString:
+    error = {
+        "message": "Douane: %LOCAL_REPLY_BODY%",
+        "type": "douane_gateway_error",
+        "param": None,
+        "code": "%RESPONSE_CODE_DETAILS%",
+        "request_id": "%REQ(X-REQUEST-ID)%",
+    }
+    return core.SubstitutionFormatString(json_format=Struct.from_dict({"error": error}))

@@ -12,6 +12,9 @@ from sidecar.envoyconf.providers import PROVIDERS, Provider
 PROVIDER_HEADER = "x-douane-provider"
 INTERNAL_HEADERS = (PROVIDER_HEADER, "x-douane-decision-id")
 
+# How Envoy tells the sidecar's own refusals from others: their response_code_details. Envoy allows no spaces there.
+REFUSAL_DETAILS = "douane_refused"
+
 
 @dataclass(frozen=True, slots=True)
 class GatewaySpec:

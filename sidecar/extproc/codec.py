@@ -9,6 +9,7 @@ Source: Envoy 1.40, external_processor.proto, and what was tried on it (the attr
 from douane.envoy import ext_proc_pb2 as pb
 from google.protobuf.struct_pb2 import Struct
 
+from sidecar.envoyconf.spec import REFUSAL_DETAILS
 from sidecar.extproc.events import (
     NO_HEAD,
     Answer,
@@ -26,8 +27,6 @@ from sidecar.types import Head
 
 _NAMESPACE = "envoy.filters.http.ext_proc"
 _HEADER = "request.headers['"
-# Envoy refuses a refusal whose details hold spaces; the prefix tells its local-reply mapper to leave the body alone.
-_DETAILS = "douane_refused"
 
 
 def read(request: pb.ProcessingRequest, at_us: int) -> Event:
@@ -105,7 +104,7 @@ def write(answer: Answer) -> bytes:
 
 def _refusal(answer: Refuse) -> bytes:
     headers = [("content-type", "application/json"), ("x-douane-decision-id", answer.decision_id)]
-    immediate = pb.ImmediateResponse(body=answer.body, details=_DETAILS, headers=_mutation(headers))
+    immediate = pb.ImmediateResponse(body=answer.body, details=REFUSAL_DETAILS, headers=_mutation(headers))
     immediate.status.code = answer.status
     return pb.ProcessingResponse(immediate_response=immediate).SerializeToString()
 

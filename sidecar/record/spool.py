@@ -45,12 +45,16 @@ class Spool:
 
     def _recover(self) -> int:
         """Mark what a killed worker left open as incomplete, and queue all that is here; return how many were open."""
-        marked = self._db.execute(
-            "UPDATE records SET final = 1, body = body || ? WHERE final = 0", (incomplete_bytes(),)
-        ).rowcount
+        ending = incomplete_bytes()
+        left_open = self._db.execute("SELECT body, seq FROM records WHERE final = 0").fetchall()
+        self._db.execute("BEGIN")
+        self._db.executemany(
+            "UPDATE records SET final = 1, body = ? WHERE seq = ?", [(body + ending, seq) for body, seq in left_open]
+        )
+        self._db.execute("COMMIT")
         rows = self._db.execute("SELECT seq FROM records ORDER BY seq")
         self._ready.extend((seq, None) for (seq,) in rows)
-        return marked
+        return len(left_open)
 
     @property
     def waiting(self) -> int:

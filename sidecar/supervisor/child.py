@@ -30,13 +30,14 @@ class StartFailed(RuntimeError):  # noqa: N818 - named for what it is, STYLE 6
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """What to run. log is where its output goes, None for our own standard output."""
+    """What to run. log is where its output goes, None for our own standard output; buried is told of each death."""
 
     name: str
     command: tuple[str, ...]
     ready: Ready
     log: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    buried: Callable[[int], None] = lambda _pid: None
 
 
 class Runner:
@@ -97,6 +98,7 @@ class Runner:
         while self._process is not None:
             begun = loop.time()
             status = await self._process.wait()
+            self.child.buried(self._process.pid)
             if self._stopping:
                 return
             self.restarts += 1

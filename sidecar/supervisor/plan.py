@@ -9,10 +9,13 @@ from pathlib import Path
 
 from sidecar.app import digest_key, load_models, models_path, policy_path, socket_path
 from sidecar.config import ConfigError, Settings
-from sidecar.envoyconf import GatewaySpec, render_bootstrap, render_routes
+from sidecar.envoyconf.bootstrap import render_bootstrap
+from sidecar.envoyconf.routes import render_routes
+from sidecar.envoyconf.spec import GatewaySpec
 from sidecar.policy import Policy
 from sidecar.supervisor.child import Child
 from sidecar.supervisor.health import http_ok, port_open, socket_open, taken_port
+from sidecar.telemetry import forget_gauges
 from sidecar.types import Mode
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -121,12 +124,14 @@ def _python(module: str, *arguments: str) -> tuple[str, ...]:
 
 def _worker(settings: Settings, index: int, to_stdout: bool) -> Child:
     name = f"worker-{index}"
+    metrics = str(settings.folder / "run" / "metrics")
     return Child(
         name,
         _python("sidecar", "worker", "--index", str(index)),
         socket_open(socket_path(settings.folder, index)),
         _log(settings, name, to_stdout),
-        {**_environment(settings), "PROMETHEUS_MULTIPROC_DIR": str(settings.folder / "run" / "metrics")},
+        {**_environment(settings), "PROMETHEUS_MULTIPROC_DIR": metrics},
+        lambda pid: forget_gauges(pid, metrics),
     )
 
 

@@ -1,0 +1,1 @@
+"""What tests share: free ports, a scripted provider, and a whole installation as a subprocess."""

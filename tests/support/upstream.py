@@ -1,0 +1,173 @@
+"""A scripted provider that writes down every byte it receives, as it receives it.
+
+It speaks HTTP/1.1 on raw sockets, so that a request head that arrives before its body, or a connection cut in the middle, is seen.
+What it answers is chosen by words in the request body or path; see _answer.
+"""
+
+import json
+import socket
+import socketserver
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+CHAT = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "gpt-4o-2024-11-20",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello — you."}, "finish_reason": "stop"}],
+    "usage": {
+        "prompt_tokens": 11,
+        "completion_tokens": 7,
+        "total_tokens": 18,
+        "prompt_tokens_details": {"cached_tokens": 4},
+        "completion_tokens_details": {"reasoning_tokens": 3},
+    },
+}
+CHAT_BYTES = json.dumps(CHAT, ensure_ascii=False).encode()
+
+
+def stream_events(words: list[str], *, usage: bool = True) -> list[bytes]:
+    """Return the SSE events of a streamed answer, as bytes."""
+    head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-2024-11-20"}
+    chunks: list[dict[str, Any]] = [
+        {**head, "choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]} for word in words
+    ]
+    chunks.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    if usage:
+        chunks.append({**head, "choices": [], "usage": CHAT["usage"]})
+    return [b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks] + [b"data: [DONE]\n\n"]
+
+
+STREAM = stream_events(["Hel", "lo ", "— ", "you."])
+
+
+@dataclass
+class Received:
+    """One request as it came over the wire; complete turns True with the body's last byte."""
+
+    head: bytes = b""
+    body: bytes = b""
+    complete: bool = False
+
+    @property
+    def path(self) -> str:
+        return self.head.split(b" ", 2)[1].decode()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        lines = self.head.decode("latin-1").split("\r\n")[1:]
+        return {
+            name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name
+        }
+
+
+@dataclass
+class Upstream:
+    """The provider. received holds every request whose first byte arrived, in order."""
+
+    received: list[Received] = field(default_factory=list)
+    release: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        upstream = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                upstream._serve(self.request)
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+            request_queue_size = 512
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                del request, client_address  # a proxy that leaves is part of the tests
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def close(self) -> None:
+        self.release.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def bodies(self, marker: str) -> list[bytes]:
+        """Return the bodies of complete requests that hold a marker."""
+        return [r.body for r in list(self.received) if r.complete and marker.encode() in r.body]
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        rest = b""
+        while True:
+            request = Received()
+            while b"\r\n\r\n" not in rest:
+                more = connection.recv(65536)
+                if not more:
+                    return
+                if not rest:
+                    self.received.append(request)
+                rest += more
+            if request not in self.received:
+                self.received.append(request)
+            request.head, _, rest = rest.partition(b"\r\n\r\n")
+            length = int(request.headers.get("content-length", "0"))
+            while len(rest) < length:
+                more = connection.recv(65536)
+                if not more:
+                    request.body = rest
+                    return
+                rest += more
+            request.body, rest = rest[:length], rest[length:]
+            request.complete = True
+            self._answer(connection, request)
+
+    def _answer(self, connection: socket.socket, request: Received) -> None:
+        body = request.body
+        if b"please-status-429" in body:
+            _whole(connection, 429, b'{"error": {"message": "slow down", "type": "rate_limit", "code": null}}')
+        elif b"please-wait" in body:
+            self.release.wait(30)
+            _whole(connection, 200, CHAT_BYTES)
+        elif b"please-hang-stream" in body:
+            _chunked(connection, STREAM[:2], end=False)
+            self.release.wait(30)
+        elif b"please-die-stream" in body:
+            _chunked(connection, STREAM[:2], end=False)
+            connection.shutdown(socket.SHUT_RDWR)
+        elif b"please-die" in body:
+            connection.shutdown(socket.SHUT_RDWR)
+        elif b"please-204" in body:
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        elif b'"stream":true' in body.replace(b" ", b""):
+            _chunked(connection, _resplit(b"".join(STREAM), body), end=True)
+        else:
+            _whole(connection, 200, CHAT_BYTES)
+
+
+def _resplit(data: bytes, body: bytes) -> list[bytes]:
+    """Cut a stream elsewhere than at its events when the request asks for it."""
+    if b"please-split-bytes" not in body:
+        return STREAM
+    return [data[i : i + 7] for i in range(0, len(data), 7)]
+
+
+def _whole(connection: socket.socket, status: int, body: bytes) -> None:
+    head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    connection.sendall(head.encode() + body)
+
+
+def _chunked(connection: socket.socket, parts: list[bytes], *, end: bool) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    for part in parts:
+        connection.sendall(b"%x\r\n%b\r\n" % (len(part), part))
+        time.sleep(0.002)
+    if end:
+        connection.sendall(b"0\r\n\r\n")
