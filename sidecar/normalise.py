@@ -35,7 +35,9 @@ _CLASS = "".join(GROUPS.values())
 _WORD = re.compile(r"[^\W\d_]+")
 # Only these make a whole word of another script read as Latin: drawn alike in every font.
 _TWINS = "аеорсухіѕјһԁѵԛԝοαντρυικχӏ"
-_SUSPECT = re.compile(rf"[a-z][{_CLASS}]|[{_CLASS}][a-z]|(?<!\w)[{_TWINS}]{{3,}}(?!\w)")
+_SUSPECT = re2.compile(
+    rf"[a-z][{_CLASS}]|[{_CLASS}][a-z]|(?:^|[^\pL_])[{_TWINS}]{{3,}}(?:[^\pL_]|$)".encode()
+)
 _LEET = str.maketrans({"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s", "!": "i"})
 _LEET_TOKEN_MAX = 24
 _TOKEN = re.compile(r"[a-z0-9@$!+']{3,25}")
@@ -187,7 +189,7 @@ def fold(text: str) -> str:
 def _fold(text: str) -> tuple[str, tuple[tuple[int, int], ...]]:
     """Return the folded text and the spans that joining cut from it."""
     folded = text.lower() if text.isascii() else text.translate(_FOLD)
-    if not folded.isascii() and _SUSPECT.search(folded):
+    if not folded.isascii() and _SUSPECT.search(folded.encode("utf-8", "surrogatepass")):
         folded = _WORD.sub(_latinise, folded)
     steps = _SET.Match(folded.encode("utf-8", "surrogatepass")) or ()
     if 0 in steps:

@@ -7,10 +7,12 @@ Never: state that a match changes, I/O after loading, Python's own `re` on text 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import re2
 
+from sidecar.detectors.gates import Words, branches, gates
 from sidecar.detectors.pack import PackError, Rule, check_unique
 from sidecar.types import Finding, Span, View
 
@@ -18,6 +20,13 @@ from sidecar.types import Finding, Span, View
 SET_MEMORY_BYTES = 64 << 20
 RULE_MEMORY_BYTES = 4 << 20
 SPANS_MAX = 8
+# A pattern is searched in windows, so that words far apart open no gate together. Matches longer than OVERLAP may be
+# cut in two; every gap in our packs is bounded well below.
+WINDOW = 2048
+OVERLAP = 640
+WORD_BYTES = 40
+# Everything that \b takes for no part of a word becomes a blank.
+_SPLIT = bytes(byte if chr(byte).isascii() and (chr(byte).isalnum() or byte == 95) else 32 for byte in range(256))
 # How far around a match `unless` looks, in bytes.
 _AROUND = 80
 
@@ -33,6 +42,16 @@ def options(max_mem: int, case_sensitive: bool = False) -> re2.Options:
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One alternative of a pattern. needs are the gates that must all be open, as bits."""
+
+    rule: Rule
+    pattern: re2._Regexp
+    unless: re2._Regexp | None
+    needs: int
+
+
 class PatternDetector:
     """All rules of all packs as one detector. Safe to call from several threads."""
 
@@ -44,38 +63,98 @@ class PatternDetector:
         check_unique(rules)
         self.name = name
         self.RULES = tuple(rules)
-        self._set = re2.Set.SearchSet(options(SET_MEMORY_BYTES))
-        self._entries: list[tuple[Rule, re2._Regexp, re2._Regexp | None]] = []
+        self._gates: dict[frozenset[str], int] = {}
+        # Per gate, the entries for which it is the first: an entry is looked at once, when that one opens.
+        self._waiting: list[list[_Entry]] = []
+        self._direct: list[_Entry] = []
         for rule in self.RULES:
             unless = _compile(rule, rule.unless) if rule.unless else None
             for pattern in rule.patterns:
-                self._entries.append((rule, _compile(rule, pattern), unless))
-                self._set.Add(pattern)
-        self._set.Compile()
+                _compile(rule, pattern)
+                for branch in branches(pattern):
+                    self._add(rule, unless, branch)
+        opens = {stem: 0 for gate in self._gates for stem in gate}
+        for gate, number in self._gates.items():
+            for stem in gate:
+                opens[stem] |= 1 << number
+        self._first = sum(1 << number for number, entries in enumerate(self._waiting) if entries)
+        self._words = Words({stem.encode(): bits for stem, bits in opens.items() if stem.isascii()})
+        # Scripts other than Latin are searched for: their words have no edges that \b or a split would know.
+        foreign = sorted(stem for stem in opens if not stem.isascii())
+        self._foreign = _set([re2.escape(stem) for stem in foreign])
+        self._foreign_opens = [opens[stem] for stem in foreign]
+        self._set = _set([entry.pattern.pattern.decode() for entry in self._direct])
+
+    def _add(self, rule: Rule, unless: re2._Regexp | None, branch: str) -> None:
+        """Put an entry behind its gates, or among the direct ones when it has no words."""
+        numbers = [self._gate(gate) for gate in gates(branch)]
+        entry = _Entry(rule, _compile(rule, branch), unless, sum(1 << number for number in numbers))
+        (self._waiting[numbers[0]] if numbers else self._direct).append(entry)
+
+    def _gate(self, gate: frozenset[str]) -> int:
+        if gate not in self._gates:
+            self._gates[gate] = len(self._gates)
+            self._waiting.append([])
+        return self._gates[gate]
 
     def detect(self, view: View) -> tuple[Finding, ...]:
         """Return what the rules see in a view.
 
-        Bounds: one linear pass, plus one per pattern that hit.
+        Shape: as the text runs; a place that two windows share is reported once.
+        Bounds: one pass over overlapping windows, plus one over a window per pattern whose words are all in it.
         Raises: nothing.
         """
         data = view.text.encode("utf-8", "surrogatepass")
-        hits = self._set.Match(data)
-        if not hits:
-            return ()
-        return tuple(finding for index in sorted(hits) for finding in self._findings(index, view, data))
+        if len(data) <= WINDOW + OVERLAP:
+            return tuple(self._window(view, data, 0, len(data)))
+        found: dict[tuple[str, Span], Finding] = {}
+        for start in range(0, max(1, len(data) - OVERLAP), WINDOW):
+            for finding in self._window(view, data, start, start + WINDOW + OVERLAP):
+                found.setdefault((finding.rule_id, finding.span), finding)
+        return tuple(found.values())
 
-    def _findings(self, index: int, view: View, data: bytes) -> Iterator[Finding]:
-        rule, pattern, unless = self._entries[index]
-        weight = rule.weights.get(view.surface)
-        if weight is None:
-            return
-        for match in islice(pattern.finditer(data), SPANS_MAX):
+    def _window(self, view: View, data: bytes, start: int, end: int) -> Iterator[Finding]:
+        """Yield the findings in one window of the encoded text."""
+        part = data[start:end]
+        for entry in self._candidates(part):
+            if view.surface in entry.rule.weights:
+                yield from self._findings(entry, view, data, part, start)
+
+    def _candidates(self, part: bytes) -> Iterator[_Entry]:
+        """Yield the entries that may match: all their gates are open, or they stand behind none and hit."""
+        opened = 0
+        for word in set(part.lower().translate(_SPLIT).split()) - self._words.plain:
+            opened |= self._words[word[:WORD_BYTES]]
+        if not part.isascii():
+            for stem in self._foreign.Match(part) or ():
+                opened |= self._foreign_opens[stem]
+        remaining = opened & self._first
+        while remaining:
+            gate = (remaining & -remaining).bit_length() - 1
+            remaining &= remaining - 1
+            for entry in self._waiting[gate]:
+                if entry.needs & opened == entry.needs:
+                    yield entry
+        for hit in sorted(self._set.Match(part) or ()):
+            yield self._direct[hit]
+
+    def _findings(self, entry: _Entry, view: View, data: bytes, part: bytes, offset: int) -> Iterator[Finding]:
+        rule = entry.rule
+        for match in islice(entry.pattern.finditer(part), SPANS_MAX):
             start, end = match.span()
-            if unless is not None and unless.search(data[max(0, start - _AROUND) : end + _AROUND]):
+            if entry.unless is not None and entry.unless.search(part[max(0, start - _AROUND) : end + _AROUND]):
                 continue
-            span = source_span(view, *_points(data, start, end))
-            yield Finding(rule.type, self.name, rule.id, span, weight, rule.confidence, view.kind)
+            span = source_span(view, *_points(data, offset + start, offset + end))
+            yield Finding(rule.type, self.name, rule.id, span, rule.weights[view.surface], rule.confidence, view.kind)
+
+
+def _set(patterns: Sequence[str], case_sensitive: bool = False) -> re2.Set:
+    """Return a compiled set; without patterns one that never matches."""
+    made = re2.Set.SearchSet(options(SET_MEMORY_BYTES, case_sensitive))
+    for pattern in patterns or (r"\z[^\x00-\x{10ffff}]",):
+        made.Add(pattern)
+    made.Compile()
+    return made
 
 
 def source_span(view: View, start: int, end: int) -> Span:
@@ -88,8 +167,8 @@ def _points(data: bytes, start: int, end: int) -> tuple[int, int]:
     """Return byte offsets as code-point offsets."""
     if data.isascii():
         return start, end
-    before = len(data[:start].decode("utf-8", "surrogatepass"))
-    return before, before + len(data[start:end].decode("utf-8", "surrogatepass"))
+    before = len(data[:start].decode("utf-8", "replace"))
+    return before, before + len(data[start:end].decode("utf-8", "replace"))
 
 
 def _compile(rule: Rule, pattern: str) -> re2._Regexp:

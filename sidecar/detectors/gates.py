@@ -1,0 +1,233 @@
+"""Gates: the words without which a pattern cannot match.
+
+In: a pattern in RE2 syntax. Out: its branches, and the sets of stems of which every match holds at least one.
+Why: an automaton over hundreds of patterns with gaps between words grows a new state at nearly every byte of a new
+text (measured on unseen texts: 4,300 µs per KB), one over 2,400 stems is too large to keep (800 µs per KB). Looking up
+words in a dict costs 20 µs per KB; then only the patterns run whose words are all there.
+Never: decides a match; a gate may be too wide, never too narrow.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+STEM_MIN, STEM_MAX = 2, 12
+WORDS_HELD = 60_000
+WHOLE = " "
+GATES_MAX = 4
+_CONTROLS = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A part of a pattern. Shape: kind is literal (text is the character), blank (\\s), edge (\\b), wide (anything else), cat or alt."""
+
+    kind: str
+    text: str
+    parts: tuple["Node", ...] = ()
+    least: int = 1  # repetitions
+    most: int = 1
+
+
+def branches(pattern: str) -> tuple[str, ...]:
+    """Return the alternatives of a pattern that has any at its top level, else the pattern itself."""
+    root, _ = _parse(pattern, 0)
+    return tuple(part.text for part in root.parts) if root.kind == "alt" else (pattern,)
+
+
+def gates(pattern: str) -> tuple[frozenset[str], ...]:
+    """Return what a pattern cannot match without: of each set at least one stem stands in every matching text.
+
+    Shape: lower-case stems of STEM_MIN to STEM_MAX bytes; the most telling sets first, at most GATES_MAX; none for a
+    pattern without words.
+    """
+    root, _ = _parse(pattern, 0)
+    found = sorted(set(_required(root)), key=_plainness)
+    return tuple(found[:GATES_MAX])
+
+
+def _plainness(gate: frozenset[str]) -> tuple[int, int, list[str]]:
+    """Return what sorts gates: long stems first, then few ones."""
+    return -min(map(len, gate)), len(gate), sorted(gate)
+
+
+def _required(node: Node, edge: bool = False, close: bool = False) -> Iterator[frozenset[str]]:
+    """Yield the sets of stems of which every match of the node holds one.
+
+    edge tells that a word begins where the node does, close that one ends where the node does.
+    """
+    if node.least == 0:
+        return
+    if node.kind == "cat":
+        yield from _in_parts(node.parts, edge, close)
+    elif node.kind == "alt":
+        choices = [_best(part, edge, close) for part in node.parts]
+        if all(choices):
+            yield frozenset().union(*choices)
+
+
+def _best(node: Node, edge: bool, close: bool) -> frozenset[str]:
+    """Return the most telling set of a branch, empty when it has none."""
+    return min(_required(node, edge, close), key=_plainness, default=frozenset())
+
+
+def _in_parts(parts: Sequence[Node], edge: bool, close: bool) -> Iterator[frozenset[str]]:
+    """Yield the heads of words between other parts, and what these require. A whole word ends in WHOLE."""
+    run = ""
+    for index, part in enumerate((*parts, Node("wide", ""))):
+        if part.kind == "literal" and part.least and _wordy(part.text):
+            if run or edge or not part.text.isascii():
+                run += part.text
+                edge = False
+            if part.least == part.most == 1:
+                continue
+        whole = part.least == 1 == part.most and _gap_first(parts[index:], close) and run.isascii()
+        if len(run.encode()) >= STEM_MIN:
+            yield frozenset({_cut(run) + (WHOLE if whole and len(run) <= STEM_MAX else "")})
+        run = ""
+        yield from _required(part, edge, _gap_first(parts[index + 1 :], close))
+        edge = _edge_after(part, edge)
+
+
+def _gap_first(parts: Sequence[Node], close: bool) -> bool:
+    """Tell whether whatever the parts match begins with something that ends a word."""
+    for part in parts:
+        if part.kind == "edge" or (part.kind == "literal" and not _wordy(part.text)):
+            return part.least > 0 or _gap_first(parts[1:], close)
+        if part.kind == "blank":
+            return part.least > 0 or _gap_first(parts[1:], close)
+        if part.kind == "alt":
+            first = all(_gap_first(branch.parts, False) for branch in part.parts)
+        else:
+            first = part.kind == "cat" and _gap_first(part.parts, False)
+        return first and (part.least > 0 or _gap_first(parts[1:], close))
+    return close
+
+
+def _edge_after(node: Node, edge: bool) -> bool:
+    """Tell whether a word begins right behind the node, whatever it matched; edge: whether one began before it."""
+    if node.kind == "blank":
+        return edge or node.least > 0
+    if node.kind == "edge":
+        return True
+    if node.kind == "literal":
+        inside = not _wordy(node.text)
+    elif node.kind == "alt":
+        inside = all(_edge_after(part, edge) for part in node.parts)
+    elif node.kind == "cat":
+        inside = edge
+        for part in node.parts:
+            inside = _edge_after(part, inside)
+    else:
+        inside = False
+    return inside and (edge or node.least > 0)
+
+
+def _wordy(char: str) -> bool:
+    """Tell whether a character is inside a word: what \\b takes for one, or a letter of another script."""
+    return char.isalnum() or char == "_"
+
+
+def _cut(run: str) -> str:
+    """Return the head of a run: long enough to tell, short enough that forms of one word share it."""
+    head = run.lower()
+    while len(head.encode()) > STEM_MAX:
+        head = head[:-1]
+    return head
+
+
+class Words(dict[bytes, int]):
+    """Word to the gates that it opens, as bits; filled as words are met.
+
+    Shape: plain holds the words that open nothing, so that a text's other words are one set difference away.
+    Bounds: WORDS_HELD words of each kind are kept, so that no text can fill memory; others are worked out each time.
+    """
+
+    def __init__(self, stems: dict[bytes, int]) -> None:
+        """stems maps the head of a word to the gates it opens."""
+        super().__init__()
+        self._stems = stems
+        self.plain: set[bytes] = set()
+
+    def __missing__(self, word: bytes) -> int:
+        """Return, and keep while there is room, the gates of a word not met before."""
+        opened = self._stems.get(word + WHOLE.encode(), 0)
+        for size in range(STEM_MIN, min(len(word), STEM_MAX) + 1):
+            opened |= self._stems.get(word[:size], 0)
+        if not opened and len(self.plain) < WORDS_HELD:
+            self.plain.add(word)
+        elif opened and len(self) < WORDS_HELD:
+            self[word] = opened
+        return opened
+
+
+def _parse(pattern: str, position: int) -> tuple[Node, int]:
+    """Return the node of an alternation that starts at position, and where it ends."""
+    start, begin = position, position
+    options: list[Node] = []
+    parts: list[Node] = []
+    while position < len(pattern) and pattern[position] != ")":
+        if pattern[position] == "|":
+            options.append(Node("cat", pattern[begin:position], tuple(parts)))
+            parts, begin = [], position + 1
+            position += 1
+            continue
+        node, position = _item(pattern, position)
+        parts.append(node)
+    options.append(Node("cat", pattern[begin:position], tuple(parts)))
+    return (options[0] if len(options) == 1 else Node("alt", pattern[start:position], tuple(options))), position
+
+
+def _item(pattern: str, start: int) -> tuple[Node, int]:
+    """Return one item with its repetition, and where it ends. Literal nodes hold the character itself."""
+    char = pattern[start]
+    if char == "(":
+        body = pattern.index(":", start) + 1 if pattern.startswith("(?", start) else start + 1
+        node, end = _parse(pattern, body)
+        position = end + 1
+    elif char == "[":
+        node, position = Node("wide", ""), _class_end(pattern, start)
+    elif char == "\\":
+        node, position = _escape(pattern, start)
+    else:
+        node, position = Node("wide" if char in ".^$" else "literal", char), start + 1
+    return _repeated(node, pattern, position)
+
+
+def _escape(pattern: str, start: int) -> tuple[Node, int]:
+    """Return the node of an escape: a literal where it names one character, else wide."""
+    if pattern.startswith(r"\x{", start):
+        end = pattern.index("}", start)
+        return Node("literal", chr(int(pattern[start + 3 : end], 16))), end + 1
+    char = pattern[start + 1]
+    if char in _CONTROLS:
+        return Node("literal", _CONTROLS[char]), start + 2
+    kind = {"b": "edge", "s": "blank"}.get(char, "wide" if char.isalnum() else "literal")
+    return Node(kind, char), start + (3 if char == "p" else 2)
+
+
+def _repeated(node: Node, pattern: str, position: int) -> tuple[Node, int]:
+    """Return a node with the quantifier behind it, if there is one."""
+    if position >= len(pattern) or pattern[position] not in "?*+{":
+        return node, position
+    least, most, end = _quantifier(pattern, position)
+    if end < len(pattern) and pattern[end] == "?":
+        end += 1
+    return Node(node.kind, node.text, node.parts, least, most), end
+
+
+def _quantifier(pattern: str, position: int) -> tuple[int, int, int]:
+    """Return least, most and end of the quantifier at position."""
+    if pattern[position] != "{":
+        least, most = {"?": (0, 1), "*": (0, 1000), "+": (1, 1000)}[pattern[position]]
+        return least, most, position + 1
+    end = pattern.index("}", position)
+    low, comma, high = pattern[position + 1 : end].partition(",")
+    return int(low), int(high) if high else (1000 if comma else int(low)), end + 1
+
+
+def _class_end(pattern: str, start: int) -> int:
+    """Return where a character class ends."""
+    position = start + 2 if pattern[start + 1] != "^" else start + 3
+    while pattern[position] != "]":
+        position += 2 if pattern[position] == "\\" else 1
+    return position + 1
