@@ -36,17 +36,23 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});")
 _ESCAPE = re.compile(r"\\u\{?([0-9A-Fa-f]{4,6})\}?|\\x([0-9A-Fa-f]{2})|\\U([0-9A-Fa-f]{8})")
 _MEDIA = ("data:image/", "data:audio/", "data:video/", "data:font/", "data:application/")
 
-# Words of an order, in rot13 and backwards: only a text that shows two of them is turned round.
-_ROT13 = r"vtaber|vafgehpgvbaf?|cebzcg|flfgrz|qvfertneq|sbetrg|ohcnff|erirny|gur|lbhe?|naq|ehyrf"
-_REVERSED = r"erongi|snoitcurtsni|tpmorp|metsys|drager?sid|tegrof|ssapyb|laever|eht|ruoy|uoy|dna|selur"
+# Words of an order, in rot13 and backwards: letters that no language puts in this order.
+_ROT13 = (
+    r"vtaber|vtabevat|vafgehpgvbaf?|thvqryvarf?|erfgevpgvbaf?|flfgrz cebzcg|cebzcgf?|qvfertneq|sbetrg|ohcnff|erirny"
+    r"|erirnyvat|cnffjbeqf?|frpergf?|svygref|bireevqr|hapra?fberq|wnvyoernx|flfgrz|rguvpf"
+)
+_REVERSED = (
+    r"erongi|gnirongi|snoitcurtsni|noitcurtsni|tpmorp|metsys|dragersid|tegrof|ssapyb|laever|senilediug|snoitcirtser"
+    r"|drowssap|sterces|edirrevo|selur ruoy|kaerbliaj"
+)
 _SHAPES = (
     ("base64", r"[A-Za-z0-9+/_-]{16}"),
     ("hex", r"(?:(?:\\x|0x)?[0-9a-f]{2}[ ,:]?){10}"),
     ("percent", r"%[0-9a-f]{2}.{0,20}%[0-9a-f]{2}.{0,20}%[0-9a-f]{2}"),
     ("entities", r"&(?:#\d{2}|#x[0-9a-f]{2}|[a-z]{2,8};)"),
     ("escapes", r"\\[ux]\{?[0-9a-f]{2}"),
-    ("rot13", rf"\b(?:{_ROT13})\b.{{1,80}}\b(?:{_ROT13})\b"),
-    ("reversed", rf"\b(?:{_REVERSED})\b.{{1,80}}\b(?:{_REVERSED})\b"),
+    ("rot13", rf"\b(?:{_ROT13})\b"),
+    ("reversed", rf"\b(?:{_REVERSED})\b"),
 )
 
 

@@ -22,11 +22,27 @@ DIMINISH = 0.5
 NEAR = 600  # code points: two findings further apart are two places
 SCORE_MAX = 100.0
 _AROUND = 160
+_MENTION_REACH = 90
 
 # Factors of context. Never below a half for text of users: whoever writes "for example" must not walk through.
 FACTOR_TEACHING = {Surface.DOCUMENT: 0.4, Surface.TOOL_RESULT: 0.6, Surface.SYSTEM: 0.5}
 FACTOR_TEACHING_USER = 0.6
 FACTOR_QUOTED = 0.8
+# A text that asks about a phrase: one strong rule then alerts and does not deny; two still deny.
+FACTOR_MENTIONED = 0.6
+# Who encodes an order knows that it would be refused in plain words.
+FACTOR_HIDDEN = 1.5
+HIDDEN_VIEWS = frozenset({"base64", "hex", "rot13", "reversed"})
+_MENTION = re.compile(
+    r"(?:\b(?:what (?:is|are|does|do|would|should|makes|if)|why (?:is|are|do|does|would|did|can'?t|you can'?t)|is this|was this"
+    r"|is it (?:a |an )?(?:attack|safe|ok)|explain|classify|phrases?|sentences?|typed|wrote|said|says|saying|called|titled"
+    r"|(?:someone|somebody|people|users?|attackers?|hackers?|child|son|daughter|student)s? (?:\w+ ){0,3}"
+    r"|make of|contains?|containing|means?|meaning|example|detect|prevent|block|recogni[sz]e|(?:against|about|of)"
+    r"|how (?:to|do|does|can) (?:\w+ ){0,2}(?:prevent|detect|block|protect|defend|explain|avoid)"
+    r"|pourquoi|que (?:signifie|veut dire)|explique|phrase|utilisateurs?|warum|bedeutet|que significa|cosa significa|o que significa)"
+    r"\b[^\n.!?]{0,50}[:\s\"'`“‘«(\[]{1,4}|\[)$",
+    re.IGNORECASE,
+)
 _TEACHING = re.compile(
     r"prompt[ -]injection|injection de prompt|prompt[ -]?leak|jailbreak(?:ing|s)?\b|adversarial prompt|red[ -]team"
     r"|owasp|attack vector|threat model|mitigat|vulnerab|attaquant|attackers?\b|malicious|exploit|defen[cs]e"
@@ -97,9 +113,15 @@ def _merge(pairs: Iterable[tuple[Segment, Finding]]) -> list[_Weighed]:
 
 def _weigh(segment: Segment, finding: Finding, teaching: bool) -> _Weighed:
     """Return a finding with its context applied."""
-    factor, notes = finding.confidence, []
+    factor, notes = finding.confidence, list[str]()
     if finding.type in (ThreatType.SECRET_LEAK, ThreatType.PII_LEAK):
         return _Weighed(segment, finding, finding.weight * factor, "")
+    if finding.view in HIDDEN_VIEWS:
+        factor *= FACTOR_HIDDEN
+        notes.append(f"hidden as {finding.view}")
+    elif _mentioned(segment.text, finding):
+        factor *= FACTOR_MENTIONED
+        notes.append("mentioned, not said")
     if teaching:
         factor *= FACTOR_TEACHING.get(segment.surface, FACTOR_TEACHING_USER)
         notes.append("text about security")
@@ -113,6 +135,11 @@ def _teaches(segment: Segment) -> bool:
     """Tell whether a text is about attacks: at least three mentions of the trade's words, two of them different."""
     words = [match[0].lower() for match in _TEACHING.finditer(segment.text[:_SAMPLE])]
     return len(words) >= 3 and len(set(words)) >= 2 and len(segment.text) > 400
+
+
+def _mentioned(text: str, finding: Finding) -> bool:
+    """Tell whether the words before a finding speak about it instead of saying it."""
+    return bool(_MENTION.search(text[max(0, finding.span.start - _MENTION_REACH) : finding.span.start]))
 
 
 def _quoted(text: str, finding: Finding) -> bool:
