@@ -8,12 +8,12 @@ Never: protobuf messages further inward; content in a reason.
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from douane.v1 import decision_pb2 as pb
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
-from google.protobuf.message import Message
 
 from analytics.types import DecisionRow, ThreatRow
 
@@ -59,6 +59,9 @@ _RECORD_FIELDS = (
 )
 _IDENTITY_FIELDS = ("user_source", "pod", "namespace", "service_account", "source_address", "key_fingerprint")
 _TIMING_FIELDS = ("inspect_us", "finished_unix_us")
+_RECORD_VALUES = attrgetter(*_RECORD_FIELDS)
+_IDENTITY_VALUES = attrgetter(*_IDENTITY_FIELDS)
+_TIMING_VALUES = attrgetter(*_TIMING_FIELDS)
 _TOKENS = ("cached_tokens", "reasoning_tokens", "estimated")
 
 
@@ -129,9 +132,11 @@ def _total_tokens(used: Mapping[str, int]) -> int | None:
 
 def _started(decision_id: str, started_unix_us: int) -> int:
     """Return when the request came: as the record says, else as its UUIDv7 says (48 bits of milliseconds)."""
-    for unix_us in (started_unix_us, int(decision_id[:12], 16) * 1_000):
-        if EARLIEST_UNIX_US <= unix_us < LATEST_UNIX_US:
-            return unix_us
+    if EARLIEST_UNIX_US <= started_unix_us < LATEST_UNIX_US:
+        return started_unix_us
+    from_id_unix_us = int(decision_id[:12], 16) * 1_000
+    if EARLIEST_UNIX_US <= from_id_unix_us < LATEST_UNIX_US:
+        return from_id_unix_us
     raise RecordError("neither started_unix_us nor decision_id holds a time between 2020 and 2100")
 
 
@@ -165,16 +170,16 @@ def _threat(position: int, threat: pb.Threat) -> ThreatRow:
 def _detail(record: pb.DecisionRecord, used: Mapping[str, int]) -> dict[str, Any]:
     """Return what has no column of its own; what is empty or 0 is left out, and so costs little."""
     detail: dict[str, Any] = {name: used[name] for name in _TOKENS if name in used}
-    _add_plain(detail, record, _RECORD_FIELDS)
-    _add_plain(detail, record.identity, _IDENTITY_FIELDS)
-    _add_plain(detail, record.timings, _TIMING_FIELDS)
+    _add_plain(detail, _RECORD_FIELDS, _RECORD_VALUES(record))
+    _add_plain(detail, _IDENTITY_FIELDS, _IDENTITY_VALUES(record.identity))
+    _add_plain(detail, _TIMING_FIELDS, _TIMING_VALUES(record.timings))
     _add_nested(detail, record)
     return detail
 
 
-def _add_plain(detail: dict[str, Any], message: Message, names: Iterable[str]) -> None:
-    for name in names:
-        if value := getattr(message, name):
+def _add_plain(detail: dict[str, Any], names: tuple[str, ...], values: tuple[str | int, ...]) -> None:
+    for name, value in zip(names, values, strict=True):
+        if value:
             detail[name] = _text(value, NAME_CHARS) if isinstance(value, str) else min(value, MAX_INTEGER)
 
 

@@ -25,7 +25,7 @@ _RECORD_COLUMNS = tuple(column.name for column in RECORDS.c)
 _THREAT_COLUMNS = tuple(column.name for column in THREATS.c)
 _RECORD_VALUES = attrgetter(*(name for name in _RECORD_COLUMNS if name != "detail"))
 _THREAT_VALUES = attrgetter(*(one.name for one in fields(ThreatRow)))
-_JSON = msgspec.json.Encoder(order="deterministic")
+_JSON = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
