@@ -51,8 +51,13 @@ def test_a_killed_sidecar_fails_closed_or_open_and_comes_back(enforcing: Install
         assert reply.status == status
         assert time.monotonic() - begun < 1.0
         eventually(lambda i=installation, b=before: i.children().get("worker-0", b) != b, 10)
-        eventually(lambda i=installation: call(i.gateway, body=chat("back?"), x_user_id="back").status == 200, 15)
-        assert installation.settled("back")
+        eventually(lambda i=installation: _inspected_again(i), 20)
+
+
+def _inspected_again(installation: Installation) -> bool:
+    """In observe mode a request passes without the sidecar too: only a record shows that it was inspected."""
+    call(installation.gateway, body=chat("back?"), x_user_id="back")
+    return bool(installation.records(user="back"))
 
 
 def test_the_mode_of_a_changed_policy_reaches_envoy_too(enforcing: Installation) -> None:
