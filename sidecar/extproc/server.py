@@ -32,6 +32,7 @@ INLINE_BYTES = 32 * 1024
 # Envoy's default is 4 MiB for gRPC in Python; bodies are bounded by the gateway (16 MiB by default) before they come here.
 _MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 _WINDOW_BYTES = 4 * 1024 * 1024
+_MAX_STREAMS = 100_000
 
 
 class Counts(Protocol):
@@ -70,13 +71,14 @@ class _Stream:
         self._exchange = desk.new_exchange()
         self._seq: int | None = None
 
-    async def answer(self, request: ProcessingRequest) -> bytes:
-        """Return the answer to one of Envoy's messages.
+    async def answer(self, data: bytes) -> bytes:
+        """Return the answer to one of Envoy's messages. It is parsed here, so that one that cannot be is a failure like any other.
 
         Raises: whatever broke, after the failure policy has had no answer to give.
         """
         now_us = self._desk.now_us
         try:
+            request = ProcessingRequest.FromString(data)
             step = await self._inspected(self._exchange.receive(codec.read(request, now_us())))
         except Exception as error:
             log.exception("exchange.broken", extra={"decision_id": self._exchange.decision_id})
@@ -170,7 +172,7 @@ async def _inspect(desk: Desk, ask: Inspect) -> Inspection:
 def handler(desk: Desk) -> grpc.GenericRpcHandler:
     """Return the gRPC handler of the external processor. Answers are serialized by the codec already."""
 
-    async def process(requests: AsyncIterator[ProcessingRequest], context: Any) -> AsyncIterator[bytes]:
+    async def process(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         stream = _Stream(desk)
         try:
             async for request in requests:
@@ -183,9 +185,7 @@ def handler(desk: Desk) -> grpc.GenericRpcHandler:
         finally:
             stream.ended()
 
-    method = grpc.stream_stream_rpc_method_handler(
-        process, request_deserializer=ProcessingRequest.FromString, response_serializer=bytes
-    )
+    method = grpc.stream_stream_rpc_method_handler(process, request_deserializer=bytes, response_serializer=bytes)
     return grpc.method_handlers_generic_handler("envoy.service.ext_proc.v3.ExternalProcessor", {"Process": method})
 
 
@@ -199,7 +199,11 @@ def build_server(desk: Desk, address: str) -> grpc.aio.Server:
             ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
             ("grpc.http2.lookahead_bytes", _WINDOW_BYTES),
-            ("grpc.max_concurrent_streams", 100_000),
+            ("grpc.max_concurrent_streams", _MAX_STREAMS),
+            # By default gRPC refuses new streams at random when more than 1,000 wait to be taken up (all beyond 3,000):
+            # a burst would be a wave of 503.
+            ("grpc.server.max_pending_requests", _MAX_STREAMS),
+            ("grpc.server.max_pending_requests_hard_limit", _MAX_STREAMS),
             ("grpc.so_reuseport", 0),
         ]
     )
