@@ -7,7 +7,7 @@ export NO_PROXY := localhost,127.0.0.1,::1
 export no_proxy := $(NO_PROXY)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check format proto lock bench clean packages
+.PHONY: help run test test-fast check format proto docs lock bench clean packages
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ format: $(VENV)/.dev ## format the code and mend what lint can mend
 proto: $(VENV)/.dev ## regenerate proto/gen and the reference configurations in envoy/
 	$(BIN)/python -m tests.proto.generate
 	$(BIN)/python -m tests.envoy.reference
+
+docs: $(VENV)/.dev ## renew docs/reference.md and the tables of README.md
+	$(BIN)/python -m tests.docs.generate
 
 bench: $(VENV)/.dev ## measure latency, throughput and streams beside Envoy alone and a null processor
 	@tests/install-packages wrk

@@ -33,7 +33,9 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 class Settings(BaseSettings):
     """The settings of the analytics service."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, populate_by_name=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", frozen=True, populate_by_name=True, extra="ignore"
+    )
 
     data_dir: Path = Field(
         default=Path("~/.local/share/douane"), description="Folder of the embedded database; made when it is missing."

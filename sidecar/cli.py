@@ -62,7 +62,7 @@ def _add_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     up.add_argument("--workers", type=int, help="sidecar worker processes (one per core)")
     up.add_argument("--admin-port", type=int, help="port of Envoy's admin page (9901)")
     up.add_argument("--metrics-port", type=int, help="port of the sidecar's metrics (9464)")
-    up.add_argument("--analytics-port", type=int, help="port of analytics (8080)")
+    up.add_argument("--analytics-port", dest="analytics_http_port", type=int, help="port of analytics (8080)")
     up.add_argument("--analytics-grpc-port", type=int, help="port on which analytics takes records (8081)")
     up.add_argument("--demo-port", type=int, help="port of the stand-in provider (8090)")
     up.add_argument("--logs", choices=("files", "stdout"), default="files", help="where children log (files in --data)")

@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     port: Port = Field(8000, description="Port of the gateway")
     admin_port: Port = Field(9901, description="Port of Envoy's admin page, always on loopback")
     metrics_port: Port = Field(9464, description="Port of the sidecar's Prometheus metrics, on loopback")
-    analytics_port: Port = Field(8080, description="Port of analytics: dashboard, API, docs")
+    analytics_http_port: Port = Field(8080, description="Port of analytics: dashboard, API, docs")
     analytics_grpc_port: Port = Field(8081, description="Port on which analytics takes records")
     analytics_grpc: str = Field("", description="host:port of another analytics; empty: `douane up` starts one itself")
     workers: int = Field(

@@ -39,12 +39,12 @@ from sqlalchemy.sql.dml import Insert
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _JSON = msgspec.json.Encoder()
 _WRITER_LOCK = 0x646F75616E65  # "douane": the key of PostgreSQL's advisory lock
-# WAL: readers see the last commit while one writes. NORMAL: a commit survives the death of the process (kill -9); a
-# power cut may take the last commits, never the file's integrity. Source: sqlite.org/pragma.html#pragma_synchronous.
+# WAL: readers see the last commit while one writes. FULL: a commit survives a power cut too, which it must: a sidecar
+# forgets what was acknowledged. One flush a batch. Source: sqlite.org/pragma.html#pragma_synchronous.
 # A checkpoint every 16 MB instead of 4: pages that many batches touch are written back once (a third of the commit's time).
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = NORMAL",
+    "PRAGMA synchronous = FULL",
     "PRAGMA busy_timeout = 10000",
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -32768",

@@ -30,7 +30,7 @@ def needed_ports(settings: Settings) -> list[tuple[str, str, int, str]]:
         ("127.0.0.1", "metrics", settings.metrics_port, "DOUANE_METRICS_PORT"),
     ]
     if not settings.analytics_grpc:
-        ports.append(("127.0.0.1", "analytics", settings.analytics_port, "DOUANE_ANALYTICS_PORT"))
+        ports.append(("127.0.0.1", "analytics", settings.analytics_http_port, "DOUANE_ANALYTICS_HTTP_PORT"))
         ports.append(("127.0.0.1", "analytics records", settings.analytics_grpc_port, "DOUANE_ANALYTICS_GRPC_PORT"))
     if settings.demo():
         ports.append(("127.0.0.1", "stand-in provider", settings.demo_port, "DOUANE_DEMO_PORT"))
@@ -74,7 +74,7 @@ def gateway_spec(settings: Settings, policy: Policy) -> GatewaySpec:
         bind=settings.bind,
         gateway_port=settings.port,
         admin_port=settings.admin_port,
-        analytics=("127.0.0.1", settings.analytics_port) if settings.bind in _LOOPBACK else None,
+        analytics=("127.0.0.1", settings.analytics_http_port) if settings.bind in _LOOPBACK else None,
         max_body_bytes=settings.max_body_bytes,
         fail_open=policy.mode is Mode.OBSERVE,
         identity_headers=(settings.user_header, settings.tenant_header, settings.session_header),
@@ -156,9 +156,9 @@ def _demo(settings: Settings, to_stdout: bool) -> Child:
 
 
 def _analytics(settings: Settings, to_stdout: bool) -> Child:
-    ports = ("--http-port", str(settings.analytics_port), "--grpc-port", str(settings.analytics_grpc_port))
+    ports = ("--http-port", str(settings.analytics_http_port), "--grpc-port", str(settings.analytics_grpc_port))
     command = _python("analytics", "serve", *ports, "--data", str(settings.folder))
-    url = f"http://127.0.0.1:{settings.analytics_port}/api/health"
+    url = f"http://127.0.0.1:{settings.analytics_http_port}/api/health"
     return Child("analytics", command, http_ok(url), _log(settings, "analytics", to_stdout))
 
 

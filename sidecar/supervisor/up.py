@@ -127,7 +127,7 @@ def _doors(settings: Settings, policy: PolicyFile) -> str:
             f"  dashboard   {base}/dashboard",
             f"  API docs    {base}/docs",
             f"  metrics     http://localhost:{settings.metrics_port}/metrics (sidecar), "
-            f"http://localhost:{settings.analytics_port}/metrics (analytics)",
+            f"http://localhost:{settings.analytics_http_port}/metrics (analytics)",
             provider,
             f"  policy      {policy_path(settings) or 'built-in'}  (edit it: read again at once)",
             f"  data, logs  {settings.folder}",

@@ -30,7 +30,7 @@ def test_sqlite_runs_with_write_ahead_log_and_foreign_keys(sqlite_engine: Engine
     with sqlite_engine.connect() as connection:
         names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         values = [connection.execute(text(f"PRAGMA {name}")).scalar() for name in names]
-    assert values == ["wal", 1, 1, 10_000]
+    assert values == ["wal", 2, 1, 10_000]
 
 
 def test_writing_rolls_back_when_its_body_raises(engine: Engine) -> None:
