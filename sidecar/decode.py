@@ -192,7 +192,7 @@ def _media(text: str, start: int) -> bool:
 
 def _looks_like_words(run: str) -> bool:
     """Tell whether a run is more likely a path, an identifier or a long word than base64 of text."""
-    return run.islower() or run.isdigit() or run.isupper() or run.isalpha() and run.title() == run
+    return run.islower() or run.isdigit() or run.isupper() or (run.isalpha() and run.title() == run)
 
 
 def _unbase64(run: str) -> bytes:

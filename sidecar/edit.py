@@ -6,12 +6,17 @@ Never: changes outside the spans, decides what to edit, repairs a body that is n
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from sidecar.types import Edit, Finding, Segment, Span
 
 REDACTED = "[REDACTED:{}]"
-_SPACE = b" \t\n\r"
+_BACKSLASH = 0x5C
+_MARK = re.compile(rb'[{}\[\],"]')
+# No pointer begins like this: RFC 6901 pointers are empty or begin with a slash.
+_NOWHERE = "-"
 
 
 def merge(changes: Iterable[tuple[Span, str]]) -> tuple[tuple[Span, str], ...]:
@@ -82,57 +87,61 @@ def splice(body: bytes, texts: Mapping[str, str]) -> bytes:
     return b"".join(pieces) + body[position:]
 
 
+@dataclass(slots=True)
+class _Container:
+    """An open array or object while the body is walked. pointer is None where no wanted string can be inside."""
+
+    pointer: str | None
+    key: str | int
+
+
 def _strings(body: bytes, wanted: frozenset[str]) -> dict[str, tuple[int, int]]:
     """Return where the string values at the wanted pointers stand in a body, quotes included."""
+    above = frozenset(pointer[:cut] for pointer in wanted for cut, char in enumerate(pointer) if char == "/")
     places: dict[str, tuple[int, int]] = {}
-    stack: list[
-        list[str | int]
-    ] = []  # per open container: [pointer, next index] for arrays, [pointer, key] for objects
-    position, size, expects_key = 0, len(body), False
-    while position < size:
-        char = body[position : position + 1]
-        if char in b"{[":
-            stack.append([_pointer(stack), "" if char == b"{" else 0])
+    stack: list[_Container] = []
+    expects_key = False
+    position = 0
+    while mark := _MARK.search(body, position):
+        position, char = mark.end(), mark[0]
+        if char in (b"{", b"["):
+            pointer = _pointer(stack)
+            stack.append(_Container(pointer if pointer in above else None, "" if char == b"{" else 0))
             expects_key = char == b"{"
-        elif char in b"}]":
+        elif char in (b"}", b"]"):
             if not stack:
-                raise ValueError(f"unbalanced {char.decode()} at byte {position}")
+                raise ValueError(f"unbalanced {char.decode()} at byte {mark.start()}")
             stack.pop()
             expects_key = False
         elif char == b",":
             expects_key = _next(stack)
-        elif char == b'"':
-            end = _string_end(body, position)
+        else:
+            position = _string_end(body, mark.start())
             if expects_key:
-                stack[-1][1] = json.loads(body[position:end])
+                stack[-1].key = str(json.loads(body[mark.start() : position])) if stack[-1].pointer is not None else ""
                 expects_key = False
-            elif (pointer := _pointer(stack)) in wanted:
-                places[pointer] = (position, end)
-            position = end
-            continue
-        position += 1
+            elif (here := _pointer(stack)) in wanted:
+                places[here] = (mark.start(), position)
     if stack:
         raise ValueError("the body ends inside a container")
     return places
 
 
-def _next(stack: Sequence[list[str | int]]) -> bool:
+def _next(stack: Sequence[_Container]) -> bool:
     """Step to the next element of the innermost container; tell whether a key comes next."""
     if not stack:
         raise ValueError("a comma outside every container")
-    index = stack[-1][1]
-    if isinstance(index, int):
-        stack[-1][1] = index + 1
+    if isinstance(stack[-1].key, int):
+        stack[-1].key += 1
         return False
     return True
 
 
-def _pointer(stack: Sequence[list[str | int]]) -> str:
-    """Return the JSON pointer (RFC 6901) of the value that comes next."""
-    if not stack:
-        return ""
-    pointer, key = stack[-1]
-    return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+def _pointer(stack: Sequence[_Container]) -> str:
+    """Return the JSON pointer (RFC 6901) of the value that comes next; _NOWHERE where nothing is wanted."""
+    if not stack or stack[-1].pointer is None:
+        return "" if not stack else _NOWHERE
+    return f"{stack[-1].pointer}/{str(stack[-1].key).replace('~', '~0').replace('/', '~1')}"
 
 
 def _string_end(body: bytes, start: int) -> int:
@@ -142,7 +151,9 @@ def _string_end(body: bytes, start: int) -> int:
         quote = body.find(b'"', position)
         if quote < 0:
             raise ValueError(f"the string at byte {start} does not end")
-        backslashes = quote - len(body[start + 1 : quote].rstrip(b"\\")) - start - 1
+        backslashes = 0
+        while body[quote - 1 - backslashes] == _BACKSLASH:
+            backslashes += 1
         if backslashes % 2 == 0:
             return quote + 1
         position = quote + 1

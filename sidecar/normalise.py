@@ -35,9 +35,7 @@ _CLASS = "".join(GROUPS.values())
 _WORD = re.compile(r"[^\W\d_]+")
 # Only these make a whole word of another script read as Latin: drawn alike in every font.
 _TWINS = "аеорсухіѕјһԁѵԛԝοαντρυικχӏ"
-_SUSPECT = re2.compile(
-    rf"[a-z][{_CLASS}]|[{_CLASS}][a-z]|(?:^|[^\pL_])[{_TWINS}]{{3,}}(?:[^\pL_]|$)".encode()
-)
+_SUSPECT = re2.compile(rf"[a-z][{_CLASS}]|[{_CLASS}][a-z]|(?:^|[^\pL_])[{_TWINS}]{{3,}}(?:[^\pL_]|$)".encode())
 _LEET = str.maketrans("0134567@$!+|89", "oieasgtasitlbg")
 _LEET_TOKEN_MAX = 24
 _TOKEN = re.compile(r"[a-z0-9@$!+|']{3,25}")
@@ -135,7 +133,7 @@ def _fold_char(char: str) -> str:
         return char
     if category == "Cf" or char in _INVISIBLE or 0xFE00 <= code <= 0xFE0F or 0xE0000 <= code <= 0xE01EF:
         return ""
-    if 0x300 <= code <= 0x36F or 0x1AB0 <= code <= 0x1AFF or 0x20D0 <= code <= 0x20FF:
+    if 0x300 <= code <= 0x36F or 0x1AB0 <= code <= 0x1AFF or 0x20D0 <= code <= 0x20FF or 0x64B <= code <= 0x652:
         return ""
     if 0x1F1E6 <= code <= 0x1F1FF:
         return chr(code - 0x1F1E6 + 97)
@@ -217,7 +215,7 @@ def _latinise(match: re.Match[str]) -> str:
 
 def _unleet(text: str) -> str:
     """Read digits and signs inside words as the letters they resemble; every length is kept."""
-    pieces, position = [], 0
+    pieces, position = list[str](), 0
     for hit in islice(_LEET_AT.finditer(readable(text)), _CUTS_MAX):
         token = _TOKEN.search(text, hit.start(), hit.start() + _LEET_TOKEN_MAX + 2)
         if token is None or token.start() < position or len(token[0]) > _LEET_TOKEN_MAX:

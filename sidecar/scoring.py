@@ -23,23 +23,28 @@ NEAR = 600  # code points: two findings further apart are two places
 SCORE_MAX = 100.0
 _AROUND = 160
 _MENTION_REACH = 90
+_FENCE_REACH = 4000
 
 # Factors of context. Never below a half for text of users: whoever writes "for example" must not walk through.
 FACTOR_TEACHING = {Surface.DOCUMENT: 0.4, Surface.TOOL_RESULT: 0.6, Surface.SYSTEM: 0.5}
 FACTOR_TEACHING_USER = 0.6
 FACTOR_QUOTED = 0.8
+# Documents about prompting show prompts in code blocks; beyond a document this says nothing.
+FACTOR_FENCED = 0.4
 # A text that asks about a phrase: one strong rule then alerts and does not deny; two still deny.
-FACTOR_MENTIONED = 0.6
+FACTOR_MENTIONED = 0.5
 # Who encodes an order knows that it would be refused in plain words.
 FACTOR_HIDDEN = 1.5
 HIDDEN_VIEWS = frozenset({"base64", "hex", "rot13", "reversed"})
 _MENTION = re.compile(
     r"(?:\b(?:what (?:is|are|does|do|would|should|makes|if)|why (?:is|are|do|does|would|did|can'?t|you can'?t)|is this|was this"
-    r"|is it (?:a |an )?(?:attack|safe|ok)|explain|classify|phrases?|sentences?|typed|wrote|said|says|saying|called|titled"
+    r"|is it (?:a |an )?(?:attack|safe|ok)|explain|interpret|classify|phrases?|sentences?|typed|wrote|said|says|saying"
+    r"|called|titled"
     r"|(?:someone|somebody|people|users?|attackers?|hackers?|child|son|daughter|student)s? (?:\w+ ){0,3}"
     r"|make of|contains?|containing|means?|meaning|example|detect|prevent|block|recogni[sz]e|(?:against|about|of)"
     r"|how (?:to|do|does|can) (?:\w+ ){0,2}(?:prevent|detect|block|protect|defend|explain|avoid)"
-    r"|pourquoi|que (?:signifie|veut dire)|explique|phrase|utilisateurs?|warum|bedeutet|que significa|cosa significa|o que significa)"
+    r"|pourquoi|que (?:signifie|veut dire)|explique|phrase|utilisateurs?|warum|bedeutet|que significa"
+    r"|cosa significa|o que significa)"
     r"\b[^\n.!?]{0,50}[:\s\"'`“‘«(\[]{1,4}|\[)$",
     re.IGNORECASE,
 )
@@ -122,6 +127,9 @@ def _weigh(segment: Segment, finding: Finding, teaching: bool) -> _Weighed:
     elif _mentioned(segment.text, finding):
         factor *= FACTOR_MENTIONED
         notes.append("mentioned, not said")
+    if segment.surface is Surface.DOCUMENT and _fenced(segment.text, finding):
+        factor *= FACTOR_FENCED
+        notes.append("in a code block of a document")
     if teaching:
         factor *= FACTOR_TEACHING.get(segment.surface, FACTOR_TEACHING_USER)
         notes.append("text about security")
@@ -142,6 +150,14 @@ def _mentioned(text: str, finding: Finding) -> bool:
     return bool(_MENTION.search(text[max(0, finding.span.start - _MENTION_REACH) : finding.span.start]))
 
 
+def _fenced(text: str, finding: Finding) -> bool:
+    """Tell whether a finding stands in a Markdown code block that is closed again."""
+    start = finding.span.start
+    return (
+        text.count("```", max(0, start - _FENCE_REACH), start) % 2 == 1 and "```" in text[start : start + _FENCE_REACH]
+    )
+
+
 def _quoted(text: str, finding: Finding) -> bool:
     """Tell whether a finding stands in quotes, in code marks, or behind words that announce an example."""
     before = text[max(0, finding.span.start - _AROUND) : finding.span.start]
@@ -149,7 +165,7 @@ def _quoted(text: str, finding: Finding) -> bool:
     in_quotes = any(q in before.rsplit("\n", 1)[-1] for q in _QUOTES) and any(
         q in after.split("\n", 1)[0] for q in _QUOTES
     )
-    return in_quotes or before.count("```") % 2 == 1 or bool(_DISCUSSED.search(before))
+    return in_quotes or bool(_DISCUSSED.search(before))
 
 
 def _clusters(weighed: list[_Weighed]) -> list[list[_Weighed]]:

@@ -19,7 +19,10 @@ _CONTROLS = {"n": "\n", "t": "\t", "r": "\r"}
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A part of a pattern. Shape: kind is literal (text is the character), blank (\\s), edge (\\b), wide (anything else), cat or alt."""
+    """A part of a pattern.
+
+    Shape: kind is literal (text is the character), blank (\\s), edge (\\b), wide (anything else), cat or alt.
+    """
 
     kind: str
     text: str

@@ -124,7 +124,7 @@ def _rule(spec: RuleSpec, family: str, words: Mapping[str, str], file: str) -> R
     patterns = (spec.pattern, *spec.patterns) if spec.pattern else spec.patterns
     if not patterns:
         raise refuse("pattern", "give `pattern` or a list of `patterns`")
-    weights = {surface: spec.weight for surface in spec.surfaces} | dict(spec.weights)
+    weights = dict.fromkeys(spec.surfaces, spec.weight) | dict(spec.weights)
     try:
         expanded = tuple(expand(pattern, words) for pattern in patterns)
         unless = expand(spec.unless, words)

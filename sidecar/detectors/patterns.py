@@ -1,11 +1,12 @@
 """The pattern detector: one set match over all rules of all packs, spans only for what hit.
 
-In: a View. Out: Findings, one per place that a rule matched (at most SPANS_MAX a rule and view).
+In: a View. Out: Findings, one per place that a rule matched (at most SPANS_MAX per window and FINDINGS_MAX per view).
 Linear by construction: RE2 does not backtrack. A set match that runs out of its memory budget flushes its cache and
 goes on (RE2's many-match automaton never gives up for being slow), so no text can switch the rules off.
 Never: state that a match changes, I/O after loading, Python's own `re` on text of others.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +21,8 @@ from sidecar.types import Finding, Span, View
 SET_MEMORY_BYTES = 64 << 20
 RULE_MEMORY_BYTES = 4 << 20
 SPANS_MAX = 8
+FINDINGS_MAX = 64
+_CONTINUATION = bytes(range(0x80, 0xC0))
 # A pattern is searched in windows, so that words far apart open no gate together. Matches longer than OVERLAP may be
 # cut in two; every gap in our packs is bounded well below.
 WINDOW = 2048
@@ -70,7 +73,6 @@ class PatternDetector:
         for rule in self.RULES:
             unless = _compile(rule, rule.unless) if rule.unless else None
             for pattern in rule.patterns:
-                _compile(rule, pattern)
                 for branch in branches(pattern):
                     self._add(rule, unless, branch)
         opens = {stem: 0 for gate in self._gates for stem in gate}
@@ -105,20 +107,18 @@ class PatternDetector:
         Raises: nothing.
         """
         data = view.text.encode("utf-8", "surrogatepass")
-        if len(data) <= WINDOW + OVERLAP:
-            return tuple(self._window(view, data, 0, len(data)))
         found: dict[tuple[str, Span], Finding] = {}
+        counts: Counter[str] = Counter()
+        points = 0
         for start in range(0, max(1, len(data) - OVERLAP), WINDOW):
-            for finding in self._window(view, data, start, start + WINDOW + OVERLAP):
-                found.setdefault((finding.rule_id, finding.span), finding)
+            part = data[start : start + WINDOW + OVERLAP]
+            for entry in self._candidates(part):
+                if view.surface in entry.rule.weights and counts[entry.rule.id] < FINDINGS_MAX:
+                    for finding in self._findings(entry, view, part, points):
+                        found.setdefault((finding.rule_id, finding.span), finding)
+                        counts[entry.rule.id] += 1
+            points += _points(data[start : start + WINDOW])
         return tuple(found.values())
-
-    def _window(self, view: View, data: bytes, start: int, end: int) -> Iterator[Finding]:
-        """Yield the findings in one window of the encoded text."""
-        part = data[start:end]
-        for entry in self._candidates(part):
-            if view.surface in entry.rule.weights:
-                yield from self._findings(entry, view, data, part, start)
 
     def _candidates(self, part: bytes) -> Iterator[_Entry]:
         """Yield the entries that may match: all their gates are open, or they stand behind none and hit."""
@@ -138,13 +138,15 @@ class PatternDetector:
         for hit in sorted(self._set.Match(part) or ()):
             yield self._direct[hit]
 
-    def _findings(self, entry: _Entry, view: View, data: bytes, part: bytes, offset: int) -> Iterator[Finding]:
+    def _findings(self, entry: _Entry, view: View, part: bytes, points: int) -> Iterator[Finding]:
+        """Yield what an entry finds in a window that begins at a code point of the view."""
         rule = entry.rule
         for match in islice(entry.pattern.finditer(part), SPANS_MAX):
             start, end = match.span()
             if entry.unless is not None and entry.unless.search(part[max(0, start - _AROUND) : end + _AROUND]):
                 continue
-            span = source_span(view, *_points(data, offset + start, offset + end))
+            begin = points + _points(part[:start])
+            span = source_span(view, begin, begin + _points(part[start:end]))
             yield Finding(rule.type, self.name, rule.id, span, rule.weights[view.surface], rule.confidence, view.kind)
 
 
@@ -163,12 +165,9 @@ def source_span(view: View, start: int, end: int) -> Span:
     return span if span.start < span.end else Span(span.end - 1, span.start + 1)
 
 
-def _points(data: bytes, start: int, end: int) -> tuple[int, int]:
-    """Return byte offsets as code-point offsets."""
-    if data.isascii():
-        return start, end
-    before = len(data[:start].decode("utf-8", "replace"))
-    return before, before + len(data[start:end].decode("utf-8", "replace"))
+def _points(data: bytes) -> int:
+    """Return how many code points begin in a piece of UTF-8, wherever it was cut."""
+    return len(data) if data.isascii() else len(data.translate(None, _CONTINUATION))
 
 
 def _compile(rule: Rule, pattern: str) -> re2._Regexp:

@@ -1,0 +1,95 @@
+"""Rules are tested as data: each rule has a file here with texts that must raise it and texts that must not.
+
+A text may hold {base62:40}, {base32:16}, {digits:10} or {blank}: filled in at run time, so that no secret scanner finds
+a secret in this repository. Cases run through scan_segment, as texts in production do.
+"""
+
+import random
+import re
+import string
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from sidecar.detectors import DETECTORS, scan_segment
+from sidecar.types import Segment, Surface
+
+FOLDER = Path(__file__).parent
+ALPHABETS = {
+    "base62": string.ascii_letters + string.digits,
+    "base32": "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
+    "digits": string.digits,
+}
+RULE_IDS = [(detector.name, rule.id) for detector in DETECTORS for rule in detector.RULES]
+
+
+class Case(msgspec.Struct, forbid_unknown_fields=True):
+    """A text, where it stands, and why it is here."""
+
+    text: str
+    why: str
+    surface: Surface = Surface.USER
+
+
+class Cases(msgspec.Struct, forbid_unknown_fields=True):
+    """The file of a rule."""
+
+    must_fire: list[Case]
+    must_not_fire: list[Case]
+
+
+def cases_of(detector: str, rule_id: str) -> Cases:
+    text = (FOLDER / detector / f"{rule_id}.yaml").read_text(encoding="utf-8")
+    return msgspec.convert(yaml.safe_load(text), Cases)
+
+
+def filled(text: str) -> str:
+    chance = random.Random(text)
+    text = text.replace("{blank}", " ")
+    return re.sub(
+        r"\{(base62|base32|digits):(\d+)\}",
+        lambda match: "".join(chance.choices(ALPHABETS[match[1]], k=int(match[2]))),
+        text,
+    )
+
+
+def raised(case: Case) -> set[str]:
+    return {finding.rule_id for finding in scan_segment(Segment(filled(case.text), case.surface))}
+
+
+@pytest.mark.parametrize(("detector", "rule_id"), RULE_IDS)
+def test_rule_raises_what_its_file_says(detector: str, rule_id: str) -> None:
+    cases = cases_of(detector, rule_id)
+    missed = [case.text for case in cases.must_fire if rule_id not in raised(case)]
+    wrong = [case.text for case in cases.must_not_fire if rule_id in raised(case)]
+    assert (missed, wrong) == ([], [])
+
+
+@pytest.mark.parametrize(("detector", "rule_id"), RULE_IDS)
+def test_rule_has_one_counter_example_for_two_examples(detector: str, rule_id: str) -> None:
+    cases = cases_of(detector, rule_id)
+    assert len(cases.must_fire) >= 2
+    assert len(cases.must_not_fire) * 2 >= len(cases.must_fire)
+
+
+def test_every_file_belongs_to_a_rule() -> None:
+    files = {(path.parent.name, path.stem) for path in FOLDER.glob("*/*.yaml")}
+    assert files == set(RULE_IDS)
+
+
+@pytest.mark.parametrize(("detector", "rule_id"), RULE_IDS)
+def test_rule_is_linear_on_near_misses(detector: str, rule_id: str) -> None:
+    """The head of an example repeated: four times the text may take four times as long, with room for noise."""
+    head = filled(cases_of(detector, rule_id).must_fire[0].text)[:-1]
+    short, long = (Segment((head + " ") * (size // len(head)), Surface.USER) for size in (20_000, 80_000))
+    scan_segment(long)
+    assert seconds(long) < 8 * seconds(short) + 0.05
+
+
+def seconds(segment: Segment) -> float:
+    begin = time.process_time()
+    scan_segment(segment)
+    return time.process_time() - begin
