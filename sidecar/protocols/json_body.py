@@ -20,6 +20,10 @@ _KEY_END = re.compile(rb'"[ \t\r\n]*:')
 # and no key of any vendor (the shortest secret shape we know, an AWS access key id, has twenty).
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{0,12}")
 
+# Longer pointers end here: a key of megabytes over a list of a million strings would otherwise be copied a million times.
+_MAX_POINTER = 1024
+_TOO_DEEP = "/…"
+
 
 class MalformedBody(ValueError):  # noqa: N818 - named for what it is, STYLE 6
     """The body is not what its protocol says. The message never holds content."""
@@ -85,6 +89,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Yield (JSON pointer, text) for every string in a value worth scanning, keys included, in document order.
 
+    Shape: a pointer of more than 1,024 characters is cut where it grew too long, and ends in an ellipsis.
     Bounds: linear, no recursion. Identifiers of at most 12 characters are passed over.
     """
     stack = [(path, value)]
@@ -95,9 +100,15 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
                 yield at, item
         elif type(item) is dict:
             yield from ((at, key) for key in item if not _TOKEN.fullmatch(key))
-            stack.extend((f"{at}/{escape(key)}", item[key]) for key in reversed(item))
+            stack.extend((_step(at, key), item[key]) for key in reversed(item))
         elif type(item) is list:
-            stack.extend((f"{at}/{index}", item[index]) for index in range(len(item) - 1, -1, -1))
+            stack.extend((_step(at, str(index)), item[index]) for index in range(len(item) - 1, -1, -1))
+
+
+def _step(at: str, key: str) -> str:
+    if len(at) + len(key) < _MAX_POINTER and not at.endswith(_TOO_DEEP):
+        return f"{at}/{escape(key)}"
+    return at if at.endswith(_TOO_DEEP) else at + _TOO_DEEP
 
 
 def escape(key: str) -> str:

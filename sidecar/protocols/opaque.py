@@ -1,8 +1,11 @@
 """Any body we have no reader for: every string in it is scanned as if a user had said it.
 
 In: bytes. Out: LlmMessage, LlmReply. It matches everything, so it stands last in PROTOCOLS.
-JSON bodies are read leaf by leaf; other text is one segment; what is not text is counted as unscanned.
+JSON bodies are read leaf by leaf, whatever they are declared as: many providers ignore the content type, and in the text of a
+JSON body an attack could hide behind escapes. Other text is one segment; what is not text is counted as unscanned.
 """
+
+import codecs
 
 from sidecar.protocols.json_body import MalformedBody, leaves, load
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned, UnscannedReason
@@ -27,15 +30,22 @@ def read_request(data: bytes, head: Head) -> LlmMessage:
 def _read(data: bytes, content_type: str) -> tuple[tuple[Segment, ...], tuple[Unscanned, ...]]:
     if not data:
         return (), ()
-    if "json" in content_type or (not content_type and data.lstrip()[:1] in (b"{", b"[")):
-        return tuple(Segment(text, Surface.USER, -1, path) for path, text in leaves(load(data))), ()
+    body = data.removeprefix(codecs.BOM_UTF8)
+    looks_like = body.lstrip()[:1] in (b"{", b"[")
+    declared = "json" in content_type.lower() or (looks_like and not content_type)
+    if declared or looks_like:
+        try:
+            return tuple(Segment(text, Surface.USER, -1, path) for path, text in leaves(load(body))), ()
+        except MalformedBody:
+            if declared:
+                raise
     return _text(data)
 
 
-def _text(data: bytes) -> tuple[tuple[Segment, ...], tuple[Unscanned, ...]]:
-    """A form or a JSON sent under another name is text like any other; bytes that are no UTF-8 are not scanned."""
+def _text(data: bytes, *, cut: bool = False) -> tuple[tuple[Segment, ...], tuple[Unscanned, ...]]:
+    """A form is text like any other; bytes that are no UTF-8 are not scanned. cut says that a character may be cut at the end."""
     try:
-        return (Segment(data.decode(), Surface.USER),), ()
+        return (Segment(codecs.getincrementaldecoder("utf-8")().decode(data, final=not cut), Surface.USER),), ()
     except UnicodeDecodeError:
         return (), (Unscanned(UnscannedReason.BINARY, len(data)),)
 
@@ -69,7 +79,7 @@ def read_response(data: bytes, dropped: int = 0) -> LlmReply:
         found = tuple(Segment(text, Surface.OUTPUT, -1, path) for path, text in leaves(load(data)))
         return LlmReply(segments=found, unscanned=limit)
     except MalformedBody:
-        segments, unscanned = _text(data)
+        segments, unscanned = _text(data, cut=bool(dropped))
     return LlmReply(
         segments=tuple(Segment(s.text, Surface.OUTPUT) for s in segments if s.text), unscanned=(*unscanned, *limit)
     )

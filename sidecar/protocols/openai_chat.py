@@ -4,6 +4,7 @@ In: request and response bodies, whole or streamed. Out: LlmMessage, LlmReply.
 Source: OpenAI API reference, "Chat" (chat completion object, chunk object), read 2026-11.
 """
 
+import codecs
 from typing import Any
 
 from sidecar.protocols import opaque
@@ -12,6 +13,9 @@ from sidecar.protocols.sse import EventReader
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned, UnscannedReason, Usage
 
 NAME = "openai_chat"
+
+# The fields of an event stream, comments included. Whatever begins otherwise came whole: JSON, or a proxy's error page.
+_EVENT_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 _SURFACES = {
     "system": Surface.SYSTEM,
@@ -143,12 +147,12 @@ class Reader:
 
     MAX_CHARS = 256 * 1024  # of text kept for scanning, per answer
     MAX_JSON_BYTES = 8 * 1024 * 1024
-    __slots__ = ("_body", "_dropped", "_events", "_parsed", "_size", "_state", "_tries", "complete")
+    __slots__ = ("_body", "_dropped", "_events", "_parsed", "_state", "_tries", "_whole", "complete")
 
     def __init__(self) -> None:
         self._events: EventReader | None = None
         self._body = bytearray()
-        self._size = 0
+        self._whole = False
         self._dropped = 0
         self._tries = 0
         self._parsed: LlmReply | None = None
@@ -157,14 +161,25 @@ class Reader:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the answer."""
-        if self._events is None and not self._body:
-            chunk = chunk.lstrip()
-            if chunk and chunk[:1] not in b"{[":
-                self._events = EventReader()
+        if self._events is None and not self._whole:
+            chunk = self._begun(chunk)
         if self._events is not None:
             self._take(self._events.feed(chunk))
         elif chunk:
             self._grow(chunk)
+
+    def _begun(self, chunk: bytes) -> bytes:
+        """Return what to read once the first bytes tell events from a body that comes whole; hold them back until then."""
+        self._body += chunk
+        start = bytes(self._body).removeprefix(codecs.BOM_UTF8).lstrip()
+        if start.startswith(_EVENT_FIELDS):
+            self._events = EventReader()
+        elif start and not any(field.startswith(start) for field in (*_EVENT_FIELDS, codecs.BOM_UTF8)):
+            self._whole = True
+        if start and not self._whole and self._events is None:
+            return b""
+        self._body.clear()
+        return start
 
     def finish(self) -> LlmReply:
         """Return what was read, whether or not the answer came to its end."""
@@ -173,7 +188,8 @@ class Reader:
         if self._events is not None:
             self._take(self._events.finish())
             return self._state.reply(self._events.overflowed)
-        return opaque.read_response(bytes(self._body), self._dropped)
+        self._parse()
+        return self._parsed or opaque.read_response(bytes(self._body), self._dropped)
 
     def _grow(self, chunk: bytes) -> None:
         room = self.MAX_JSON_BYTES - len(self._body)
@@ -230,7 +246,10 @@ class _Stream:
         self.model = self.model or _text(chunk.get("model"))
         self.usage = read_usage(chunk.get("usage")) or self.usage
         choices = chunk.get("choices")
-        for number, choice in enumerate(choices if isinstance(choices, list) else ()):
+        if not isinstance(choices, list):  # an error in the middle of a stream
+            self._add([(Surface.OUTPUT, text) for _, text in leaves(chunk)], max_chars)
+            return
+        for number, choice in enumerate(choices):
             if isinstance(choice, dict):
                 self._choice(choice, number, max_chars)
 
@@ -239,15 +258,18 @@ class _Stream:
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             return
-        for surface, text in _texts(delta):
-            room = max_chars - self.chars
-            self.dropped += max(0, len(text) - room)
-            self.texts.setdefault(surface, []).append(text[: max(0, room)])
-            self.chars += min(len(text), max(0, room))
+        self._add(_texts(delta), max_chars)
         self.refusal = self.refusal or bool(_text(delta.get("refusal")))
         for call in _calls(delta):
             index = call.get("index")
             self.calls.add((number, index if type(index) is int else 0))
+
+    def _add(self, texts: list[tuple[Surface, str]], max_chars: int) -> None:
+        for surface, text in texts:
+            room = max_chars - self.chars
+            self.dropped += max(0, len(text) - room)
+            self.texts.setdefault(surface, []).append(text[: max(0, room)])
+            self.chars += min(len(text), max(0, room))
 
     def reply(self, overflowed: int) -> LlmReply:
         """Return the answer as one reply."""
@@ -275,7 +297,7 @@ def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
 def _texts(message: dict[str, Any]) -> list[tuple[Surface, str]]:
     """Return the texts of a message or a delta: content, refusal, reasoning (as DeepSeek and OpenRouter name it), calls."""
     found = [
-        (Surface.OUTPUT, _text(message.get("content"))),
+        (Surface.OUTPUT, _said(message.get("content"))),
         (Surface.OUTPUT, _text(message.get("refusal"))),
         (Surface.REASONING, _text(message.get("reasoning_content")) or _text(message.get("reasoning"))),
     ]
@@ -284,6 +306,13 @@ def _texts(message: dict[str, Any]) -> list[tuple[Surface, str]]:
         if isinstance(function, dict):
             found.append((Surface.TOOL_CALL, _text(function.get("arguments"))))
     return [(surface, text) for surface, text in found if text]
+
+
+def _said(content: Any) -> str:
+    """Return the text of a content: a string, or the text parts of a list (as Mistral answers)."""
+    if isinstance(content, list):
+        return "".join(_text(part.get("text")) if isinstance(part, dict) else _text(part) for part in content)
+    return _text(content)
 
 
 def read_reply(body: Any) -> LlmReply:

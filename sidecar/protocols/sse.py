@@ -12,11 +12,12 @@ MAX_EVENT_BYTES = 4 * 1024 * 1024
 class EventReader:
     """An incremental reader. overflowed counts bytes given up because an event grew beyond MAX_EVENT_BYTES."""
 
-    __slots__ = ("_data", "_rest", "overflowed")
+    __slots__ = ("_data", "_rest", "_size", "overflowed")
 
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
+        self._size = 0
         self.overflowed = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
@@ -46,7 +47,12 @@ class EventReader:
 
     def _line(self, line: bytes, events: list[bytes]) -> None:
         if line.startswith(b"data:"):
-            self._data.append(line[6:] if line[5:6] == b" " else line[5:])
-        elif line in (b"", b"\r") and self._data:
-            events.append(b"\n".join(self._data))
-            self._data = []
+            self._size += len(line)
+            if self._size > MAX_EVENT_BYTES:
+                self.overflowed += len(line)
+            else:
+                self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+        elif line in (b"", b"\r"):
+            if self._data:
+                events.append(b"\n".join(self._data))
+            self._data, self._size = [], 0

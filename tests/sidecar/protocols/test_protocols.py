@@ -1,0 +1,27 @@
+"""Which protocol reads which path."""
+
+import pytest
+
+from sidecar.protocols import PROTOCOLS, protocol_for
+from sidecar.types import Head
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/generate", "generate"),
+        ("/v1/chat/completions", "openai_chat"),
+        ("/v1/chat/completions?api-version=1", "openai_chat"),
+        ("/openai/deployments/x/chat/completions", "openai_chat"),
+        ("/v1/embeddings", "opaque"),
+        ("/v1/x?y=/chat/completions", "opaque"),
+        ("", "opaque"),
+    ],
+)
+def test_first_protocol_that_matches_reads(path: str, name: str) -> None:
+    assert name == protocol_for(Head("POST", path)).NAME
+
+
+def test_names_are_used_once_and_opaque_stands_last() -> None:
+    names = [protocol.NAME for protocol in PROTOCOLS]
+    assert names == ["generate", "openai_chat", "opaque"]
