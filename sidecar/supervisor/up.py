@@ -63,16 +63,23 @@ class _Installation:
             stop_metrics()
 
     async def _start(self, stop: asyncio.Event) -> None:
-        for runner in self.runners:
-            _say(f"starting {runner.child.name} …")
-            starting = asyncio.create_task(runner.start(_START_S))
-            stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
-            if stop.is_set():
-                starting.cancel()
-                return
-            await starting
+        """Start all children, unless somebody asks us to stop before they are there."""
+        starting = asyncio.create_task(self._start_all())
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not starting.done():
+            starting.cancel()
+            return
+        await starting
+
+    async def _start_all(self) -> None:
+        """Envoy comes last: no door opens before everything behind it is ready."""
+        *behind, envoy = self.runners
+        _say(f"starting {', '.join(runner.child.name for runner in behind)} …")
+        await asyncio.gather(*(runner.start(_START_S) for runner in behind))
+        _say("starting envoy …")
+        await envoy.start(_START_S)
 
     async def _stop(self) -> None:
         _say("stopping: open answers are finished first …")
