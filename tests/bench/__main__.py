@@ -30,8 +30,8 @@ from tests.support.ports import free_ports
 
 _PARTS = ("latency", "streams", "record")
 _CELLS = [wrk.Cell(size, connections) for size in (1, 10, 100) for connections in (1, 16, 64)]
-# How many different bodies: enough that processor caches and branch predictors do not learn them.
-_POOL = {1: 400, 10: 200, 100: 60}
+# How many different bodies: enough that automata which remember what they have read do not learn them by heart.
+_POOL = {1: 4000, 10: 800, 100: 120}
 _BUSY = 0.35  # load average per core before the run
 _EPILOG = """(a) Envoy alone, (b) Envoy + null Python processor, (c) Douane enforcing, with analytics storing its records.
 The default takes about seven minutes, --quick one and a half.

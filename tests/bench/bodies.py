@@ -1,4 +1,4 @@
-"""Chat bodies: several messages of ordinary prose, of an exact size, and never the same text twice.
+"""Chat bodies: several messages of real English, of an exact size, and never the same text twice.
 
 In: a seed, a size in bytes. Out: JSON bodies in which SERIAL stands in every message; whoever sends one puts a new number of the
 same length there, so that nothing that remembers texts flatters us. A fifth of the messages is not plain ASCII.
@@ -6,8 +6,11 @@ Never: text that a detector should mind; test_bench.py runs every body through t
 """
 
 import json
+import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import cycle
+from pydoc_data.topics import topics
 from random import Random
 
 SERIAL = b"SERIALNO"
@@ -15,53 +18,57 @@ KIB = 1024
 # Messages in a conversation of that many bytes: a question, a chat of some turns, a long session.
 _MESSAGES = {1: 2, 10: 8, 100: 30}
 
-_WHO = (
-    "my team|our supplier|the northern office|a neighbour|the project group|my sister|the new colleague|our accountant"
-)
-_DOES = "would like to plan|has started|wants to compare|is preparing|has almost finished|keeps postponing|asked me about|likes"
-_WHAT = (
-    "the summer timetable|a short trip to the coast|the quarterly figures|a garden with herbs"
-    "|the migration of the old database|a course on watercolours|a sorting function in Python"
-    "|the translation of two letters|a budget for the kitchen"
-)
-_WHY = (
-    "because the deadline is in three weeks|so that everybody can read it on the train|although the weather may change"
-    "|since last year it took much longer than expected|and the costs should stay below 450 euros|before the guests arrive"
-    "|which is why a clear table would be welcome|while keeping the tone friendly"
-)
 _ASK = (
-    "Could you suggest three options and say which one you prefer?|Please summarise the main points in a few sentences."
-    "|What would be a sensible first step?|How long does that usually take?|Please keep it short, a list is fine."
+    "Could you suggest three options and say which one you prefer?",
+    "Please summarise the main points in a few sentences.",
+    "What would be a sensible first step for my team?",
+    "How long does that usually take, and what does it cost?",
+    "Please keep it short, a list is fine.",
 )
 _FOREIGN = (
-    "La réunion a été déplacée à jeudi après-midi, salle n° 12.|Das Angebot für die Küche läuft nächste Woche aus, schöne Grüße!"
-    "|She wrote: “It’s fine – we’ll see you at the café.”|El tren de las 8:15 llegó con retraso, así que comimos más tarde."
-    "|Температура утром была около нуля, но днём стало теплее.|会議は来週の火曜日に変更されました。"
+    "La réunion a été déplacée à jeudi après-midi, salle n° 12.",
+    "Das Angebot für die Küche läuft nächste Woche aus, schöne Grüße!",
+    "She wrote: “It’s fine – we’ll see you at the café.”",
+    "El tren de las 8:15 llegó con retraso, así que comimos más tarde.",
+    "Температура утром была около нуля, но днём стало теплее.",
+    "会議は来週の火曜日に変更されました。",
 )
+# What takes more than one byte in JSON.
+_PLAIN = re.compile(r'["\\\n]')
+# Prose only: no signs of code, and none of the sentences that tell Python to run something.
+_SENTENCE = re.compile(r"\b[A-Z][a-z]+ [A-Za-z0-9 ,;:'()-]{30,250}[.!?](?= |$)")
+_ORDER = re.compile(r"\b(?:exec|eval|run|shell|import|system|input|silent)", re.IGNORECASE)
 
 
-def _pick(random: Random, choices: str) -> str:
-    return random.choice(choices.split("|"))
+@cache
+def _book() -> tuple[str, ...]:
+    """Return some thousand sentences of real English: Python's own help pages, which every installation has."""
+    text = " ".join(" ".join(topics[name].split()) for name in sorted(topics))
+    return tuple(sentence for sentence in _SENTENCE.findall(text) if not _ORDER.search(sentence))
 
 
 def _sentences(random: Random, *, foreign: bool) -> Iterator[str]:
+    """Yield sentences in an order that nobody has seen: automata that are built as they read find new ways each time."""
+    book = _book()
     while True:
-        who = _pick(random, _WHO)
-        yield f"{who[0].upper()}{who[1:]} {_pick(random, _DOES)} {_pick(random, _WHAT)}, {_pick(random, _WHY)}."
+        yield random.choice(book)
         if foreign and random.random() < 0.3:
-            yield _pick(random, _FOREIGN)
-        if random.random() < 0.25:
-            yield _pick(random, _ASK) + "\n\n"
+            yield random.choice(_FOREIGN)
+        if random.random() < 0.1:
+            yield random.choice(_ASK) + "\n\n"
 
 
 def prose(random: Random, chars: int, *, foreign: bool = False) -> str:
     """Return exactly that many characters of prose; without foreign they are ASCII, one byte each in JSON."""
-    text = ""
+    parts: list[str] = []
+    size = 0
     for sentence in _sentences(random, foreign=foreign):
-        text += sentence if text.endswith("\n") or not text else " " + sentence
-        if len(text) >= chars:
+        parts.append(sentence)
+        size += len(sentence) + 1
+        if size > chars:
             break
-    return (text if foreign else text.replace("\n\n", "  "))[:chars]
+    text = " ".join(parts)[: max(0, chars)]
+    return text if foreign else _PLAIN.sub(" ", text)
 
 
 def _roles(count: int) -> list[str]:
