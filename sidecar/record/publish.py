@@ -15,7 +15,7 @@ from typing import Protocol
 from douane.v1.control_pb2 import PublishResponse
 from douane.v1.decision_pb2 import DecisionRecord
 
-from sidecar.record.spool import Spool
+from sidecar.record.spool import Spool, SpoolFull
 
 log = logging.getLogger("douane.publish")
 
@@ -88,7 +88,7 @@ class Publisher:
                 await self._deliver(batch)
             await self._announce()
             self._wait = _BACKOFF_S[0]
-        except ConnectionError as error:
+        except (ConnectionError, SpoolFull) as error:  # delivered but not removed: delivered again, stored once
             self._counts.publish_failed()
             log.warning("publish.failed", extra={"reason": str(error), "waiting": self._spool.waiting})
             await asyncio.sleep(self._wait * (0.5 + self._random.random()))

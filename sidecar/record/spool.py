@@ -9,7 +9,8 @@ Source: https://sqlite.org/wal.html (durability of synchronous=NORMAL), read 202
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sidecar.record.build import incomplete_bytes
@@ -115,31 +116,50 @@ class Spool:
     def remove(self, count: int, rejected: Iterable[tuple[int, bytes, str]] = ()) -> None:
         """Forget the oldest count records, which analytics now has; keep those it will never take, with the reason."""
         gone = [self._ready[index][0] for index in range(count)]
-        self._db.execute("BEGIN")
-        self._db.executemany(
-            "INSERT OR REPLACE INTO rejected (seq, reason, body) VALUES (?, ?, ?)",
-            [(seq, reason, body) for seq, body, reason in rejected],
-        )
-        self._db.executemany("DELETE FROM records WHERE seq = ?", [(seq,) for seq in gone])
-        self._db.execute("COMMIT")
+        with self._all_or_nothing():  # deleted first, so that a full spool has room for what is kept
+            self._db.executemany("DELETE FROM records WHERE seq = ?", [(seq,) for seq in gone])
+            self._keep_aside((reason, body) for _, body, reason in rejected)
         for _ in gone:
             self._ready.popleft()
+
+    def _keep_aside(self, rejected: Iterable[tuple[str, bytes]]) -> None:
+        self._db.executemany("INSERT INTO rejected (reason, body) VALUES (?, ?)", rejected)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Commit or roll back: a transaction left open would swallow every later verdict at the next kill."""
+        try:
+            self._db.execute("BEGIN")
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise SpoolFull(str(error)) from error
+        finally:
+            if self._db.in_transaction:
+                self._db.rollback()
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file; the publisher calls this between batches."""
         self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def absorb(self, path: Path) -> int:
-        """Take over the records of another worker's spool that nobody runs any more, and remove its file."""
+        """Take over what another worker's spool holds that nobody runs any more, and remove its file; return how many wait.
+
+        A spool that does not fit stays where it is, for the next start.
+        """
         other = Spool(path)
         bodies = other.peek(other.waiting, 2**62)
-        self._db.execute("BEGIN")
-        for _, body in bodies:
-            self._queue(
-                self._db.execute("INSERT INTO records (final, body) VALUES (1, ?)", (body,)).lastrowid or 0, body
-            )
-        self._db.execute("COMMIT")
-        other.close()
+        insert = "INSERT INTO records (final, body) VALUES (1, ?)"
+        try:
+            with self._all_or_nothing():
+                taken = [(self._db.execute(insert, (body,)).lastrowid or 0, body) for _, body in bodies]
+                self._keep_aside(other._db.execute("SELECT reason, body FROM rejected ORDER BY seq").fetchall())
+        except SpoolFull:
+            return 0
+        finally:
+            other.close()
+        for seq, body in taken:
+            self._queue(seq, body)
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         return len(bodies)
