@@ -6,7 +6,7 @@ segments and between detectors, so that one long step cannot hide another.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sidecar import scoring
 from sidecar.decode import readings
@@ -79,7 +79,7 @@ class Pipeline:
                     found.extend((segment, finding) for finding in _detect(detector, view))
                     if self.now_us() > deadline_us:
                         raise _Stopped(InspectionFailed(FailureKind.DEADLINE, f"after detector {detector.name}"))
-        return scoring.assess(found)
+        return replace(scoring.assess(found), found=tuple(found)) if found else Assessment()
 
 
 def _detect(detector: Detector, view: View) -> tuple[Finding, ...]:

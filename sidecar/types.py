@@ -249,11 +249,15 @@ class Threat:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What scoring made of the findings. reasons tell in order how the number came to be."""
+    """What scoring made of the findings. reasons tell in order how the number came to be.
+
+    Shape: found is every finding with its segment; threats hold one per rule and segment. Masking needs them all.
+    """
 
     score: float = 0.0
     threats: tuple[Threat, ...] = ()
     reasons: tuple[str, ...] = ()
+    found: tuple[tuple[Segment, Finding], ...] = ()
 
     @property
     def level(self) -> RiskLevel:

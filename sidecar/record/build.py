@@ -14,7 +14,18 @@ from typing import Any
 from douane.v1 import decision_pb2 as pb
 
 from sidecar.edit import redact
-from sidecar.types import Completion, ContentCapture, Coverage, Segment, Surface, Threat, Usage, Verdict
+from sidecar.types import (
+    Assessment,
+    Completion,
+    ContentCapture,
+    Coverage,
+    Finding,
+    Segment,
+    Surface,
+    Threat,
+    Usage,
+    Verdict,
+)
 
 _MAX_TEXT = 64 * 1024  # code points of captured content per direction
 _MAX_NAME = 256
@@ -90,7 +101,7 @@ def verdict_bytes(verdict: Verdict, sidecar: str, digest: Digest) -> bytes:
     if verdict.final:
         record.timings.total_us = verdict.verdict_us
         record.timings.finished_unix_us = verdict.started_unix_us + verdict.verdict_us
-    _capture(record.content, "prompt", verdict.capture, message.segments, inspection.assessment.threats)
+    _capture(record.content, "prompt", verdict.capture, message.segments, inspection.assessment)
     return record.SerializeToString()
 
 
@@ -119,7 +130,7 @@ def completion_bytes(completion: Completion, started_unix_us: int, digest: Diges
         tool_calls=reply.tool_calls,
         refusal=reply.refusal,
     )
-    _capture(record.content, "response", completion.capture, reply.segments, completion.assessment.threats)
+    _capture(record.content, "response", completion.capture, reply.segments, completion.assessment)
     return record.SerializeToString()
 
 
@@ -189,24 +200,20 @@ def _usage(usage: Usage | None) -> pb.Usage | None:
 
 
 def _capture(
-    content: pb.Content, field: str, capture: ContentCapture, segments: tuple[Segment, ...], threats: tuple[Threat, ...]
+    content: pb.Content, field: str, capture: ContentCapture, segments: tuple[Segment, ...], assessment: Assessment
 ) -> None:
     if capture is ContentCapture.NONE:
         content.capture = pb.CONTENT_CAPTURE_NONE
         return
     try:
-        parts = (
-            _captured(segment, capture, threats) for segment in segments if segment.surface is not Surface.REASONING
-        )
+        found: dict[Segment, list[Finding]] = {}
+        for segment, finding in assessment.found if capture is ContentCapture.REDACTED else ():
+            found.setdefault(segment, []).append(finding)
+        kept = (segment for segment in segments if segment.surface is not Surface.REASONING)
+        parts = (redact(s.text, found[s]) if s in found else s.text for s in kept)
         text = "\n\n".join(parts)[:_MAX_TEXT].encode("utf-8", "replace").decode()
     except Exception:  # noqa: BLE001 - whatever masking stumbles over, the content goes and the record stays
         content.capture = pb.CONTENT_CAPTURE_ERASED
         return
     content.capture = pb.CONTENT_CAPTURE_FULL if capture is ContentCapture.FULL else pb.CONTENT_CAPTURE_REDACTED
     setattr(content, field, text)
-
-
-def _captured(segment: Segment, capture: ContentCapture, threats: tuple[Threat, ...]) -> str:
-    if capture is ContentCapture.FULL:
-        return segment.text
-    return redact(segment.text, tuple(t.finding for t in threats if t.segment is segment))

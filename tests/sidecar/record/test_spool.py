@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -100,33 +101,33 @@ def test_removed_records_do_not_come_back(path: Path) -> None:
 
 def fill(spool: Spool) -> int:
     """Write until nothing more can be written; return how many records there are."""
-    number = 0
-    with pytest.raises(SpoolFull):
-        while True:
+    for number in count():
+        try:
             spool.add(body(number, 1000), final=True)
-            number += 1
-    return number
+        except SpoolFull:
+            return number
+    raise AssertionError("the spool takes everything")
 
 
 def test_full_spool_says_so_and_takes_again_after_a_delivery(path: Path) -> None:
     spool = Spool(path, 64 * PAGE)
-    count = fill(spool)
-    assert count > 64
-    assert spool.waiting == count
-    spool.remove(count)
+    written = fill(spool)
+    assert written > 64
+    assert spool.waiting == written
+    spool.remove(written)
     assert fill(spool) > 64
 
 
 def test_completion_that_finds_the_spool_full_is_abandoned_as_incomplete(path: Path) -> None:
     spool = Spool(path, 64 * PAGE)
     seq = spool.add(body(7), final=False)
-    count = fill(spool)
+    written = fill(spool)
     with pytest.raises(SpoolFull):
         spool.complete(seq, b"\x0a\xff\x7f" + b"x" * 16383)
     spool.abandon(seq)
-    assert (spool.waiting, spool.open) == (count + 1, {})
+    assert (spool.waiting, spool.open) == (written + 1, {})
     assert stages(spool)[-1] == ("07", pb.STAGE_INCOMPLETE)
-    spool.remove(count + 1)
+    spool.remove(written + 1)
     del spool
     assert Spool(path).waiting == 0
 
@@ -153,19 +154,20 @@ def test_rejected_records_are_kept_aside_with_the_reason(path: Path) -> None:
 
 def test_rejected_records_find_room_in_a_full_spool(path: Path) -> None:
     spool = Spool(path, 64 * PAGE)
-    count = fill(spool)
-    spool.remove(count, [(seq, data, "no") for seq, data in spool.peek(count, 2**30)][: count // 2])
-    assert (spool.waiting, len(rejected(path))) == (0, count // 2)
+    written = fill(spool)
+    half = [(seq, data, "no") for seq, data in spool.peek(written // 2, 2**30)]
+    spool.remove(written, half)
+    assert (spool.waiting, len(rejected(path))) == (0, written // 2)
 
 
 def test_removal_that_fails_leaves_the_spool_as_it_was(path: Path) -> None:
     """A transaction left open would swallow every later verdict at the next kill."""
     spool = Spool(path, 64 * PAGE)
-    count = fill(spool)
+    written = fill(spool)
     with pytest.raises(SpoolFull):
         spool.remove(1, [(1, b"x" * 2**20, "no")])
-    assert (spool.waiting, rejected(path)) == (count, [])
-    spool.remove(count)
+    assert (spool.waiting, rejected(path)) == (written, [])
+    spool.remove(written)
     spool.add(body(9), final=True)
     del spool
     assert stages(Spool(path)) == [("09", pb.STAGE_VERDICT)]
@@ -212,10 +214,10 @@ def test_absorbing_what_does_not_fit_leaves_it_for_later(path: Path, tmp_path: P
     other.add(body(1, 100_000), final=True)
     other.close()
     spool = Spool(path, 64 * PAGE)
-    count = fill(spool)
+    written = fill(spool)
     assert spool.absorb(other_path) == 0
-    assert (spool.waiting, other_path.exists()) == (count, True)
-    spool.remove(count)
+    assert (spool.waiting, other_path.exists()) == (written, True)
+    spool.remove(written)
     assert (spool.absorb(other_path), other_path.exists()) == (1, False)
 
 
