@@ -81,14 +81,14 @@ def chat_body(random: Random, size: int, *, stream: bool = False) -> bytes:
     roles = _roles(_MESSAGES.get(size // KIB, 4))
     share = (size - 256) // len(roles) - 60
     messages = [
-        {"role": role, "content": f"Note {SERIAL.decode()}. " + prose(random, share, foreign=random.random() < 0.2)}
+        {"role": role, "content": f"Ticket {SERIAL.decode()}. " + prose(random, share, foreign=random.random() < 0.2)}
         for role in roles
     ]
     body = {"model": "gpt-4o", "stream": stream, "messages": messages, "temperature": 0.7, "max_tokens": 512}
     over = len(_encode(body)) - size
     last = messages[-1]
     if over > 0:  # foreign texts took more bytes than characters
-        messages[-1] = last = {"role": "user", "content": f"Note {SERIAL.decode()}. "}
+        messages[-1] = last = {"role": "user", "content": f"Ticket {SERIAL.decode()}. "}
     last["content"] += prose(random, size - len(_encode(body)))
     return _encode(body)
 
