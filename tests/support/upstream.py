@@ -7,6 +7,7 @@ What it answers is chosen by words in the request body or path; see _answer.
 import json
 import socket
 import socketserver
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
@@ -70,13 +71,16 @@ class Upstream:
 
     received: list[Received] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         upstream = self
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
-                upstream._serve(self.request)
+                tls = upstream.tls
+                with tls.wrap_socket(self.request, server_side=True) if tls else self.request as connection:
+                    upstream._serve(connection)
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
@@ -92,7 +96,7 @@ class Upstream:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{'https://localhost' if self.tls else 'http://127.0.0.1'}:{self._server.server_address[1]}"
 
     def close(self) -> None:
         self.release.set()
