@@ -36,16 +36,16 @@ _WORD = re.compile(r"[^\W\d_]+")
 # Only these make a whole word of another script read as Latin: drawn alike in every font.
 _TWINS = "аеорсухіѕјһԁѵԛԝοαντρυικχӏ"
 _SUSPECT = re2.compile(rf"[a-z][{_CLASS}]|[{_CLASS}][a-z]|(?:^|[^\pL_])[{_TWINS}]{{3,}}(?:[^\pL_]|$)".encode())
-_LEET = str.maketrans("0134567@$!+|89", "oieasgtasitlbg")
+_LEET = str.maketrans("0134567@$!+|89€£", "oieasgtasitlbgel")
 _LEET_TOKEN_MAX = 24
-_TOKEN = re.compile(r"[a-z0-9@$!+|']{3,25}")
+_TOKEN = re.compile(r"[a-z0-9@$!+|€£']{3,25}")
 # A run of single letters: the separator inside words is one character, between words blanks.
 _SPACED_RUN = re.compile(r"\w(?:(?:[._*|/~\-·•+ ]|[ \t]{2,8})\w(?!\w)){4,}")
 _SEPARATOR = re.compile(r"(?<=\w)[._*|/~\-·•+ ](?=\w)")
 
 # What makes folding go beyond single characters. Each starts at a token's start, so that base64 costs nothing.
 _EDGE = r"(?:^|[^a-z0-9@$!+|/=_-])"
-_LEET_SHAPE = rf"{_EDGE}(?:[a-z]{{0,12}}[013456789@$!+|]{{1,2}}[a-z]|[a-z]{{1,12}}[013457@$]{{1,2}}(?:[^a-z0-9]|$))"
+_LEET_SHAPE = rf"{_EDGE}(?:[a-z]{{0,12}}[013456789@$!+|€£]{{1,2}}[a-z]|[a-z]{{1,12}}[013457@$]{{1,2}}(?:[^a-z0-9]|$))"
 _SPACED_SHAPE = r"(?:^|[^0-9A-Za-z_])\pL(?:[ ._*|/~+·•-]{1,3}\pL){4}(?:[^0-9A-Za-z_]|$)"
 _BLANK_SHAPE = r"[^\s] {4,}[^\s]|\s{12,}"
 _SHAPES = (_LEET_SHAPE, _SPACED_SHAPE, _BLANK_SHAPE)

@@ -45,7 +45,7 @@ _MENTION = re.compile(
     r"|how (?:to|do|does|can) (?:\w+ ){0,2}(?:prevent|detect|block|protect|defend|explain|avoid)"
     r"|pourquoi|que (?:signifie|veut dire)|explique|phrase|utilisateurs?|warum|bedeutet|que significa"
     r"|cosa significa|o que significa)"
-    r"\b[^\n.!?]{0,50}[:\s\"'`“‘«(\[]{1,4}|\[)$",
+    r"\b[^\n.!?]{0,50}[: \"'`“‘«(\[]{1,4}|\[)$",
     re.IGNORECASE,
 )
 _TEACHING = re.compile(

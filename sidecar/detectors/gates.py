@@ -83,7 +83,7 @@ def _in_parts(parts: Sequence[Node], edge: bool, close: bool) -> Iterator[frozen
                 edge = False
             if part.least == part.most == 1:
                 continue
-        whole = part.least == 1 == part.most and _gap_first(parts[index:], close) and run.isascii()
+        whole = _gap_first(parts[index:], close) and run.isascii()
         if len(run.encode()) >= STEM_MIN:
             yield frozenset({_cut(run) + (WHOLE if whole and len(run) <= STEM_MAX else "")})
         run = ""

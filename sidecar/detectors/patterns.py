@@ -73,6 +73,7 @@ class PatternDetector:
         for rule in self.RULES:
             unless = _compile(rule, rule.unless) if rule.unless else None
             for pattern in rule.patterns:
+                _compile(rule, pattern)
                 for branch in branches(pattern):
                     self._add(rule, unless, branch)
         opens = {stem: 0 for gate in self._gates for stem in gate}

@@ -1,0 +1,57 @@
+"""Gates: never too narrow, whatever the pattern's shape."""
+
+import pytest
+
+from sidecar.detectors import DETECTORS
+from sidecar.detectors.gates import STEM_MAX, WORDS_HELD, Words, branches, gates
+from sidecar.detectors.patterns import PatternDetector
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (r"\bsystem\s+prompt\b", [{"prompt "}, {"system "}]),
+        (r"\b(?:ignor(?:e|ing)|forget)\s+rules?\b", [{"ignor", "forget "}, {"rule"}]),
+        (r"\bdo(?:\s+not)?\s+tell\b", [{"tell "}, {"do "}]),
+        (r"\w+gpt\b", []),
+        (r"x?\bcat{2}\b", [{"cat"}]),
+        (r"\b(?:cat|\d+)\s+dog", [{"dog"}]),
+        (r"忽略(?:所有)?指令", [{"忽略"}, {"指令"}]),
+        (r"[^a]\bhouse[abc]", [{"house"}]),
+        (r"\x{200b}\bab(?:\s*c)*\bxyz+", [{"xyz"}, {"ab"}]),
+        (r"a{2,}\bword\b.{0,9}?\bnext\b", [{"next "}, {"word "}]),
+        (r"(?i:select)\n", []),
+        (r"\pLfoo|\bbar", []),
+    ],
+)
+def test_gates_of_a_pattern(pattern: str, expected: list[set[str]]) -> None:
+    assert [set(gate) for gate in gates(pattern)] == expected
+
+
+def test_branches_split_the_top_level_only() -> None:
+    assert branches(r"a(?:b|c)|[|]d") == (r"a(?:b|c)", "[|]d")
+    assert branches(r"\[[^\]]\]{2}") == (r"\[[^\]]\]{2}",)
+
+
+def test_long_stems_are_cut_at_a_character() -> None:
+    assert all(len(stem.strip().encode()) <= STEM_MAX for stem in gates("忽略以前的所有指令吧")[0])
+
+
+def test_words_open_by_head_and_by_whole() -> None:
+    words = Words({b"rule": 1, b"do ": 2})
+    assert (words[b"rules"], words[b"do"], words[b"dog"], words[b"r"]) == (1, 2, 0, 0)
+    assert (dict(words), words.plain) == ({b"rules": 1, b"do": 2}, {b"dog", b"r"})
+
+
+def test_words_are_kept_within_bounds() -> None:
+    words = Words({b"aa": 1})
+    words.plain.update(str(number).encode() for number in range(WORDS_HELD))
+    assert words[b"bb"] == 0
+    assert b"bb" not in words.plain
+
+
+def test_few_patterns_stand_behind_no_gate() -> None:
+    """Each of these runs over every text: more than a handful would cost all of them."""
+    detector = DETECTORS[0]
+    assert isinstance(detector, PatternDetector)
+    assert len(detector._direct) <= 24

@@ -1,0 +1,88 @@
+"""The pattern detector: spans of the source, windows, surfaces, refusals."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from sidecar.detectors.pack import PackError, Rule
+from sidecar.detectors.patterns import FINDINGS_MAX, OVERLAP, WINDOW, PatternDetector
+from sidecar.types import Finding, Segment, Span, Surface, ThreatType, View
+
+KIND = ThreatType.PROMPT_INJECTION
+
+
+def rule(pattern: str, unless: str = "", rule_id: str = "t.a") -> Rule:
+    return Rule(rule_id, KIND, {Surface.USER: 5.0}, (pattern,), unless, 1.0)
+
+
+def sent(text: str, surface: Surface = Surface.USER) -> View:
+    return View("as_sent", text, range(len(text)), surface)
+
+
+def spans(detector: PatternDetector, text: str) -> list[tuple[int, int]]:
+    return [(found.span.start, found.span.end) for found in detector.detect(sent(text))]
+
+
+DETECTOR = PatternDetector("test", [rule(r"\bdrop\s+it\b|[0-9]{4}-x", unless="kindly")])
+
+
+def test_a_finding_is_whole() -> None:
+    assert DETECTOR.detect(sent("é DROP  it 漢")) == (Finding(KIND, "test", "t.a", Span(2, 10), 5.0, 1.0, "as_sent"),)
+
+
+def test_a_surface_without_weight_is_not_looked_at() -> None:
+    assert DETECTOR.detect(sent("drop it", Surface.SYSTEM)) == ()
+
+
+def test_unless_takes_back_what_stands_near() -> None:
+    assert spans(DETECTOR, "kindly drop it") == []
+    assert spans(DETECTOR, "kindly " + "x" * 100 + " drop it") == [(108, 115)]
+
+
+def test_patterns_without_words_run_all_the_same() -> None:
+    assert spans(DETECTOR, "a 1234-x") == [(2, 8)]
+
+
+@pytest.mark.parametrize("filler", ["a ", "é ", "漢字。"])
+def test_places_in_a_long_text_are_found_once_each(filler: str) -> None:
+    gap = filler * 900
+    text = f"drop it {gap} drop it {gap} drop it"
+    found = spans(DETECTOR, text)
+    assert [text[start:end] for start, end in found] == ["drop it"] * 3
+
+
+def test_a_match_over_a_window_edge_is_found() -> None:
+    for start in range(WINDOW - 9, WINDOW + 9):
+        assert (start, start + 7) in spans(DETECTOR, "-" * start + "drop it" + "-" * (WINDOW + OVERLAP))
+
+
+def test_findings_are_bounded() -> None:
+    assert FINDINGS_MAX <= len(spans(DETECTOR, "drop it. " * 20_000)) <= FINDINGS_MAX + 8
+
+
+def test_a_view_that_runs_backwards_gives_a_forward_span() -> None:
+    view = View("reversed", "drop it", range(6, -1, -1), Surface.USER)
+    assert DETECTOR.detect(view)[0].span == Span(0, 7)
+
+
+def test_lone_surrogates_count_as_one() -> None:
+    assert spans(DETECTOR, "\ud800 drop it") == [(2, 9)]
+
+
+def test_threads_see_the_same() -> None:
+    texts = [sent(f"text {number} drop it now") for number in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(DETECTOR.detect, texts)) == [DETECTOR.detect(text) for text in texts]
+
+
+def test_what_re2_refuses_is_named() -> None:
+    with pytest.raises(PackError, match=r"rule t\.a: RE2 refuses"):
+        PatternDetector("test", [rule(r"(?=a)b")])
+
+
+def test_no_rules_find_nothing() -> None:
+    assert PatternDetector("test", []).detect(sent("drop it")) == ()
+
+
+def test_segments_are_hashable_for_scoring() -> None:
+    assert len({Segment("a", Surface.USER), Segment("a", Surface.USER)}) == 1
