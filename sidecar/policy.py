@@ -88,16 +88,21 @@ def policy_version(text: str) -> str:
 def decide(assessment: Assessment, coverage: Coverage, policy: Policy) -> Decision:
     """Return the decision on a request that was inspected."""
     action, reason = _judge(assessment, coverage, policy)
-    message = f"request refused: {_kinds(assessment)}" if assessment.threats else "request refused: not fully inspected"
+    dangerous = assessment.score >= policy.deny_score
+    message = f"request refused: {_kinds(assessment)}" if dangerous else "request refused: not fully inspected"
     passing = Action.ALLOW if coverage.complete else Action.ALLOW_UNSCANNED
     return _applied(action, passing, (reason,), policy, 403, message)
 
 
 def _judge(assessment: Assessment, coverage: Coverage, policy: Policy) -> tuple[Action, str]:
-    if policy.block_critical and assessment.score >= policy.deny_score:
-        return Action.DENY, f"score {assessment.score:g} reaches deny_score {policy.deny_score:g}"
+    reaches = f"score {assessment.score:g} reaches deny_score {policy.deny_score:g}"
+    dangerous = assessment.score >= policy.deny_score
+    if dangerous and policy.block_critical:
+        return Action.DENY, reaches
     if not coverage.complete:
         return policy.unscanned, f"{_unscanned(coverage)} of {coverage.body_bytes} bytes were not scanned"
+    if dangerous:
+        return Action.ALLOW, f"{reaches}, but block_critical is off"
     return Action.ALLOW, f"score {assessment.score:g} is below deny_score {policy.deny_score:g}"
 
 
