@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sidecar.envoyconf.providers import PROVIDERS, Provider, provider_named
@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     alert_security_threshold: float = Field(
         5.0,
         gt=0,
+        le=Policy().deny_score,
         validation_alias=AliasChoices("ALERT_SECURITY_THRESHOLD", "DOUANE_ALERT_SECURITY_THRESHOLD"),
         description="Score from which a request raises an alert",
     )
@@ -109,12 +110,19 @@ class Settings(BaseSettings):
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
         return {name.strip(): url.strip() for name, _, url in pairs}
 
-    @model_validator(mode="after")
-    def _checked(self) -> "Settings":
-        """Check what fields cannot check alone."""
-        self.providers()
-        self.secret_key()
-        return self
+    @field_validator("upstreams")
+    @classmethod
+    def _known(cls, value: dict[str, str]) -> dict[str, str]:
+        """Check the names and URLs here, so that the complaint names this variable."""
+        for name, url in value.items():
+            provider_named(name).redirected(url)
+        return value
+
+    @field_validator("digest_key")
+    @classmethod
+    def _hexadecimal(cls, value: SecretStr | None) -> SecretStr | None:
+        _digest_key(value)
+        return value
 
     @property
     def folder(self) -> Path:
@@ -122,19 +130,8 @@ class Settings(BaseSettings):
         return self.data.expanduser().absolute()
 
     def secret_key(self) -> bytes | None:
-        """Return the configured digest key.
-
-        Raises: ValueError when it is not 32 to 128 hex digits.
-        """
-        if self.digest_key is None:
-            return None
-        try:
-            key = bytes.fromhex(self.digest_key.get_secret_value())
-        except ValueError:
-            raise ValueError("digest_key is not hexadecimal") from None
-        if not 16 <= len(key) <= 64:
-            raise ValueError("digest_key has 32 to 128 hex digits")
-        return key
+        """Return the configured digest key."""
+        return _digest_key(self.digest_key)
 
     def keys(self) -> dict[str, str]:
         """Return the provider keys that are set, by provider."""
@@ -150,12 +147,7 @@ class Settings(BaseSettings):
         return not self.keys() and not self.upstreams
 
     def providers(self) -> tuple[Provider, ...]:
-        """Return the providers with those served elsewhere redirected.
-
-        Raises: ValueError for an unknown provider or a URL that is none.
-        """
-        for name in self.upstreams:
-            provider_named(name)
+        """Return the providers with those served elsewhere redirected."""
         elsewhere = dict(self.upstreams)
         if self.demo():
             elsewhere = {p.name: f"http://127.0.0.1:{self.demo_port}" for p in PROVIDERS}
@@ -166,6 +158,19 @@ class Settings(BaseSettings):
         return Policy(
             mode=self.mode, alert_score=self.alert_security_threshold, block_critical=self.auto_block_critical_threats
         )
+
+
+def _digest_key(value: SecretStr | None) -> bytes | None:
+    """Raises: ValueError when it is not 32 to 128 hex digits."""
+    if value is None:
+        return None
+    try:
+        key = bytes.fromhex(value.get_secret_value())
+    except ValueError:
+        raise ValueError("not hexadecimal") from None
+    if not 16 <= len(key) <= 64:
+        raise ValueError("32 to 128 hex digits are needed")
+    return key
 
 
 def load_settings(**overrides: Any) -> Settings:

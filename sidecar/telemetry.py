@@ -9,13 +9,15 @@ Workers are processes, so metrics live in files (PROMETHEUS_MULTIPROC_DIR, set b
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, start_http_server
 
-from sidecar.types import Completion, FailureKind, Verdict
+from sidecar.types import Completion, FailureKind, Outcome, Verdict
 
 _PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
+_MAX_CAUSES = 5
 
 VERDICTS = Counter("douane_verdicts_total", "Requests decided", ("action", "level", "mode"))
 OUTCOMES = Counter("douane_outcomes_total", "Exchanges ended, by how", ("outcome",))
@@ -49,7 +51,7 @@ class Counts:
             UNSCANNED.labels(item.reason.value).inc(item.bytes)
         if inspection.failure is not None:
             FAILURES.labels(inspection.failure.kind.value).inc()
-            if not decision.refuses:
+            if not decision.refuses and verdict.outcome is not Outcome.CLIENT_ABORTED:
                 FAIL_OPEN.labels(inspection.failure.kind.value).inc()
         if verdict.final:
             OUTCOMES.labels(verdict.outcome.value).inc()
@@ -106,8 +108,17 @@ class JsonLines(logging.Formatter):
         }
         line |= {key: value for key, value in record.__dict__.items() if key not in _PLAIN}
         if record.exc_info and record.exc_info[0] is not None:
-            line["error"] = self.formatException(record.exc_info)
+            line["error"] = _where(record.exc_info[1])
         return json.dumps(line, default=str)
+
+
+def _where(error: BaseException | None) -> str:
+    """Return types and places of an exception and its causes, never its words: they often quote the value that was wrong."""
+    found: list[str] = []
+    while error is not None and len(found) < _MAX_CAUSES:
+        found.append(f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}")
+        error = error.__cause__ or error.__context__
+    return "caused by ".join(found)
 
 
 def start_logging(level: str) -> None:

@@ -26,8 +26,9 @@ class Provider:
         Raises: ValueError when the URL has no http(s) scheme or no host, or carries more than a host and a port.
         """
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
-            raise ValueError(f"an upstream is http(s)://host[:port] without a path, not {url!r}")
+        more = parts.path not in ("", "/") or parts.query or parts.fragment or parts.username is not None
+        if parts.scheme not in ("http", "https") or not parts.hostname or more:
+            raise ValueError("an upstream is http(s)://host[:port] and nothing else")  # the URL may hold a password
         tls = parts.scheme == "https"
         return replace(self, host=parts.hostname, port=parts.port or (443 if tls else 80), tls=tls)
 

@@ -82,9 +82,9 @@ class _Stream:
             step = await self._inspected(self._exchange.receive(codec.read(request, now_us())))
         except Exception as error:
             log.exception("exchange.broken", extra={"decision_id": self._exchange.decision_id})
-            self._desk.counts.broken(FailureKind.INTERNAL)
             step = self._exchange.fail(now_us(), InspectionFailed(FailureKind.INTERNAL, type(error).__name__))
-            if step.answer is None:
+            if step.answer is None:  # nothing is left to decide; a verdict would have counted the failure
+                self._desk.counts.broken(FailureKind.INTERNAL)
                 raise
         step = self._saved(step)
         if step.answer is None:

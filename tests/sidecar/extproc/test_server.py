@@ -291,7 +291,7 @@ async def test_message_that_cannot_be_read_is_refused_and_recorded(
             assert code_of(await say(running.call(), data))[0] == 503
         (record,) = running.on_disk()
         assert (record.failure, record.outcome) == (records.FAILURE_KIND_INTERNAL, records.OUTCOME_FAILED)
-        assert running.counts.kinds == [FailureKind.INTERNAL]
+        assert running.counts.kinds == []  # its verdict counts it
 
 
 def unable(_verdict: Verdict) -> bytes:
