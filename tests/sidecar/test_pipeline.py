@@ -1,0 +1,130 @@
+"""The line one request goes down, with real stations and detectors one can predict."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from sidecar.pipeline import Pipeline, uninspected
+from sidecar.types import (
+    Assessment,
+    Coverage,
+    FailureKind,
+    Finding,
+    Inspection,
+    InspectionFailed,
+    LlmMessage,
+    LlmReply,
+    Segment,
+    Surface,
+    Unscanned,
+    UnscannedReason,
+    View,
+)
+from tests.sidecar.values import ATTACK, CHAT, OTHER, WARNING, Broken, Words, chat
+
+
+def pipeline(*detectors: object, now_us: Callable[[], int] = lambda: 0) -> Pipeline:
+    return Pipeline(now_us, detectors or (Words(),))  # type: ignore[arg-type]
+
+
+def lost(size: int) -> Coverage:
+    return Coverage(size, 0, (Unscanned(UnscannedReason.FAILURE, size),))
+
+
+def test_request_is_read_scanned_and_scored() -> None:
+    found = pipeline().inspect(CHAT, chat(f"{ATTACK} and {WARNING}"), 1)
+    assert found.message.protocol == "openai_chat"
+    assert {t.finding.rule_id for t in found.assessment.threats} == {"words.attack", "words.warning"}
+    size = len(chat(f"{ATTACK} and {WARNING}"))
+    assert (found.coverage, found.failure) == (Coverage(size, size), None)
+
+
+def test_clean_request_has_no_threats() -> None:
+    data = chat("hello")
+    found = pipeline().inspect(CHAT, data, 1)
+    assert (found.assessment, found.coverage, found.failure) == (Assessment(), Coverage(len(data), len(data)), None)
+
+
+def test_every_finding_is_kept_for_masking() -> None:
+    found = pipeline().inspect(CHAT, chat(f"{ATTACK} {ATTACK}"), 1)
+    assert len(found.assessment.threats) == 1
+    assert [(segment.path, finding.span.start) for segment, finding in found.assessment.found] == [
+        ("/messages/0/content", 0),
+        ("/messages/0/content", len(ATTACK) + 1),
+    ]
+
+
+def test_query_is_scanned_too() -> None:
+    found = pipeline().inspect(replace(OTHER, path=f"/v1/x?q={ATTACK}"), b"", 1)
+    assert [t.segment for t in found.assessment.threats] == [Segment(f"q={ATTACK}", Surface.USER, -1, "?")]
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", " Identity "])
+def test_plain_encodings_are_read(encoding: str) -> None:
+    head = replace(CHAT, headers={"content-encoding": encoding})
+    assert pipeline().inspect(head, chat("hello"), 1).failure is None
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "x"])
+def test_other_encodings_fail_even_when_they_lie(encoding: str) -> None:
+    """The provider would decode; what we read here is not what it reads."""
+    head = replace(CHAT, headers={"content-encoding": encoding})
+    failure = InspectionFailed(FailureKind.UNSUPPORTED_ENCODING, "content-encoding is not identity")
+    assert pipeline().inspect(head, chat("hello"), 1) == uninspected(failure, len(chat("hello")))
+
+
+def test_malformed_body_fails_without_its_content() -> None:
+    found = pipeline().inspect(CHAT, b'{"secret', 1)
+    assert found == uninspected(InspectionFailed(FailureKind.MALFORMED_BODY, "Input data was truncated"), 8)
+
+
+def test_detector_that_raises_fails_the_inspection_without_its_words() -> None:
+    found = pipeline(Broken()).inspect(CHAT, chat("hello"), 1)
+    assert found.failure == InspectionFailed(FailureKind.DETECTOR_ERROR, "broken: KeyError")
+    assert (found.coverage, found.message.model, found.assessment) == (lost(len(chat("hello"))), "gpt-4o", Assessment())
+
+
+@dataclass
+class Ticking:
+    """A detector that takes its time, and the clock that tells."""
+
+    us: int = 0
+    calls: int = 0
+    name: str = "ticking"
+
+    def detect(self, view: View) -> tuple[Finding, ...]:
+        self.us += 100
+        self.calls += 1
+        return ()
+
+
+def test_deadline_stops_the_line_between_detectors() -> None:
+    ticking = Ticking()
+    data = chat("hello", extra=["a second text, long", "a third text, long too"])
+    found = pipeline(ticking, Words(), now_us=lambda: ticking.us).inspect(CHAT, data, 150)
+    assert found.failure == InspectionFailed(FailureKind.DEADLINE, "after detector ticking")
+    assert (ticking.calls, found.coverage) == (2, lost(len(data)))
+
+
+def test_deadline_reached_exactly_is_in_time() -> None:
+    ticking = Ticking()
+    assert pipeline(ticking, now_us=lambda: ticking.us).inspect(CHAT, chat("hello"), 100).failure is None
+
+
+REPLY = LlmReply((Segment(f"say {ATTACK}", Surface.OUTPUT),), unscanned=(Unscanned(UnscannedReason.LIMIT, 7),))
+
+
+def test_reply_is_scanned_and_its_coverage_told() -> None:
+    assessment, coverage = pipeline().inspect_reply(REPLY, 100, 1)
+    assert (assessment.score, coverage) == (20.0, Coverage(100, 93, (Unscanned(UnscannedReason.LIMIT, 7),)))
+
+
+def test_reply_that_cannot_be_scanned_is_not_called_clean() -> None:
+    assert pipeline(Broken()).inspect_reply(REPLY, 100, 1) == (Assessment(), lost(100))
+
+
+def test_uninspected_is_never_complete() -> None:
+    failure = InspectionFailed(FailureKind.INTERNAL)
+    assert uninspected(failure) == Inspection(LlmMessage("none", ()), Assessment(), lost(0), failure)
+    assert uninspected(failure).coverage.complete is False
