@@ -113,11 +113,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             body = json.loads(data)
-            answer = None if body.get("stream") else completion(body)
+            answer = completion(body)  # of a stream too: what it cannot read is a 400, not half an answer
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
             self._json(400, error("the stand-in provider could not read this body"))
             return
-        if answer is None:
+        if body.get("stream"):
             self._stream(body)
         else:
             self._json(200, answer)

@@ -109,8 +109,12 @@ class Runner:
             wait = _BACKOFF_S[0] if loop.time() - begun > _SETTLED_S else wait
             await asyncio.sleep(wait)
             wait = min(wait * 2, _BACKOFF_S[1])
-            if not self._stopping:
+            if self._stopping:
+                return
+            try:
                 await self._spawn()
+            except OSError as error:  # no memory, no process ids, a binary under replacement: wait longer, try again
+                log.error("child.unstartable", extra={"child": self.child.name, "reason": str(error)})  # noqa: TRY400 - no traceback
 
     async def stop(self, timeout_s: float) -> None:
         """Ask the child to end, and end it when it has not within the time."""

@@ -1,0 +1,109 @@
+"""What runs, and what is checked before it does."""
+
+import json
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.config import ConfigError, Settings
+from sidecar.policy import Policy
+from sidecar.supervisor.plan import children, gateway_spec, needed_ports, prepare, write_envoy, write_routes
+from sidecar.types import Mode
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short path: the kernel allows a Unix socket 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="douane") as name:
+        yield Path(name)
+
+
+def settings(folder: Path, **changes: Any) -> Settings:
+    names = ("port", "admin_port", "metrics_port", "analytics_http_port", "analytics_grpc_port", "demo_port")
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    return Settings(_env_file=None, **{"data": folder, "workers": 2, **ports, **changes})
+
+
+def test_folder_holds_what_a_user_edits(folder: Path) -> None:
+    made = settings(folder)
+    prepare(made)
+    (folder / "policy.yaml").write_text("mode: observe\n")
+    (folder / "run" / "metrics" / "old.db").touch()
+    prepare(made)
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
+    assert found == {"run", "run/metrics", "spool", "log", "policy.yaml", "models.yaml", "digest.key"}
+    assert (folder / "policy.yaml").read_text() == "mode: observe\n"
+
+
+def test_taken_port_is_an_error_that_names_it(folder: Path) -> None:
+    made = settings(folder)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", made.analytics_http_port))
+        other.listen()
+        with pytest.raises(ConfigError) as caught:
+            prepare(made)
+    assert str(caught.value) == (
+        f"port {made.analytics_http_port} (analytics) cannot be used: Address already in use; "
+        "free it or set DOUANE_ANALYTICS_HTTP_PORT"
+    )
+
+
+def test_long_folder_is_an_error_that_names_the_setting(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="DOUANE_DATA"):
+        prepare(settings(folder / ("x" * 100)))
+
+
+def test_wrong_table_of_models_stops_the_start(folder: Path) -> None:
+    (folder / "models.yaml").write_text("gpt4: {provider: nobody, model: x}")
+    with pytest.raises(ValueError, match="nobody"):
+        prepare(settings(folder))
+
+
+def test_ports_depend_on_what_is_started(folder: Path) -> None:
+    whole = [what for _, what, *_ in needed_ports(settings(folder))]
+    assert whole == ["gateway", "Envoy's admin page", "metrics", "analytics", "analytics records", "stand-in provider"]
+    part = settings(folder, analytics_grpc="a.test:1", upstreams={"openai": "http://127.0.0.1:1"})
+    assert [what for _, what, *_ in needed_ports(part)] == ["gateway", "Envoy's admin page", "metrics"]
+
+
+def test_children_start_in_the_order_they_need_each_other(folder: Path) -> None:
+    made = settings(folder)
+    prepare(made)
+    config = write_envoy(made, Policy())
+    names = [child.name for child in children(made, config, to_stdout=False)]
+    assert names == ["analytics", "demo-provider", "worker-0", "worker-1", "envoy"]
+    part = settings(folder, analytics_grpc="a.test:1", upstreams={"openai": "http://127.0.0.1:1"}, workers=1)
+    assert [child.name for child in children(part, config, to_stdout=True)] == ["worker-0", "envoy"]
+    assert {child.log for child in children(part, config, to_stdout=True)} == {None}
+
+
+@pytest.mark.parametrize(("bind", "shown"), [("127.0.0.1", True), ("0.0.0.0", False), ("localhost", True)])
+def test_pages_are_open_to_loopback_only(folder: Path, bind: str, shown: bool) -> None:
+    assert (gateway_spec(settings(folder, bind=bind), Policy()).analytics is not None) is shown
+
+
+def test_routes_follow_the_policy_s_mode(folder: Path) -> None:
+    made = settings(folder)
+    prepare(made)
+    opened = []
+    for mode in (Mode.ENFORCE, Mode.OBSERVE):
+        write_routes(made, Policy(mode=mode, version=mode.value))
+        text = (folder / "run" / "routes.json").read_text()
+        opened.append((json.loads(text)["version_info"], '"failureModeAllow": true' in text))
+    assert opened == [("enforce", False), ("observe", True)]
+    assert not (folder / "run" / "routes.tmp").exists()
