@@ -29,7 +29,7 @@ DEPTH_MAX = 2
 _RUN_HEAD = 64
 _SUBSTITUTIONS_MAX = 20_000
 
-_BASE64_RUN = re2.compile(r"[A-Za-z0-9+/_-]{16,}")
+_BASE64_RUN = re2.compile(r"[A-Za-z0-9+/_-]{20,}")
 _HEX_RUN = re2.compile(r"(?:(?:\\x|0x)?[0-9A-Fa-f]{2}[ ,:]?){10,}")
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});")
@@ -46,7 +46,7 @@ _REVERSED = (
     r"|drowssap|sterces|edirrevo|selur ruoy|kaerbliaj"
 )
 _SHAPES = (
-    ("base64", r"[A-Za-z0-9+/_-]{16}"),
+    ("base64", r"[A-Za-z0-9+/]{20}|[A-Za-z0-9_-]{32}"),
     ("hex", r"(?:(?:\\x|0x)?[0-9a-f]{2}[ ,:]?){10}"),
     ("percent", r"%[0-9a-f]{2}.{0,20}%[0-9a-f]{2}.{0,20}%[0-9a-f]{2}"),
     ("entities", r"&(?:#\d{2}|#x[0-9a-f]{2}|[a-z]{2,8};)"),

@@ -47,8 +47,10 @@ _SEPARATOR = re.compile(r"(?<=\w)[._*|/~\-·•+ ](?=\w)")
 _EDGE = r"(?:^|[^a-z0-9@$!+|/=_-])"
 _LEET_SHAPE = rf"{_EDGE}(?:[a-z]{{0,12}}[013456789@$!+|€£]{{1,2}}[a-z]|[a-z]{{1,12}}[013457@$]{{1,2}}(?:[^a-z0-9]|$))"
 _SPACED_SHAPE = r"(?:^|[^0-9A-Za-z_])\pL(?:[ ._*|/~+·•-]{1,3}\pL){4}(?:[^0-9A-Za-z_]|$)"
-_BLANK_SHAPE = r"[^\s] {4,}[^\s]|\s{12,}"
-_SHAPES = (_LEET_SHAPE, _SPACED_SHAPE, _BLANK_SHAPE)
+_BLANK_SHAPE = r"[^\s] {20,}[^\s]|\s{40,}"
+# Once asked for, leetspeak is read wherever it may be; it is asked for by words that no unit, ordinal or version is.
+_LEET_SIGN = rf"{_EDGE}(?:[a-z]{{1,12}}[013456789@$!+|€£]{{1,2}}[a-z]|[013457@$!+|]{{1,2}}[a-z]{{1,4}}[013457@$!+|])"
+_SHAPES = (_LEET_SIGN, _SPACED_SHAPE, _BLANK_SHAPE)
 _LEET_AT, _SPACED_AT, _BLANKS_AT = (
     re2.compile(rf"(?i:{shape})") for shape in (_LEET_SHAPE, _SPACED_SHAPE, r"[^\S\n]{2,}|\s{3,}")
 )

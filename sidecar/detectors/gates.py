@@ -7,6 +7,7 @@ words in a dict costs 20 µs per KB; then only the patterns run whose words are 
 Never: decides a match; a gate may be too wide, never too narrow.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,19 @@ STEM_MIN, STEM_MAX = 2, 12
 WORDS_HELD = 60_000
 WHOLE = " "
 GATES_MAX = 4
+NEAR_WORDS = 24
+FAR_CHARACTERS = 48
+_UNCOUNTED = 1000
+# Words of nearly every text: a gate that holds one is nearly always open, so another one is asked first.
+_EVERYDAY = re.compile(
+    r"a|about|above|all|an|and|any|answer|are|as|ask|at|be|been|before|being|but|by|call|can|code|data|do|does|end|every"
+    r"|explain|file|for|from|get|give|has|have|help|here|how|i|if|in|input|into|is|it|its|know|like|list|make|me|message"
+    r"|my|needs?|new|no|not|now|of|on|one|only|or|other|our|out|output|please|print|provide|question|read|response|return"
+    r"|say|see|send|set|should|show|so|some|start|state|system|tell|text|that|the|their|them|then|there|these|they|this"
+    r"|those|to|two|up|us|use|user|want|was|we|what|when|which|will|with|without|word|words|would|write|you|your"
+    r"|aux?|ce|de|des|du|en|est|et|la|le|les|ne|pas|plus|que|qui|sur|ton|tu|une?|votre|vous"
+    r"|das|dein|den|der|die|ein|ist|mir|nicht|sie|und|zu|con|del|di|e|el|il|las|lo|los|mi|o|os|para|per|por|se|sin|sua?|te|tus?"
+)
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r"}
 
 
@@ -48,9 +62,31 @@ def gates(pattern: str) -> tuple[frozenset[str], ...]:
     return tuple(found[:GATES_MAX])
 
 
-def _plainness(gate: frozenset[str]) -> tuple[int, int, list[str]]:
-    """Return what sorts gates: long stems first, then few ones."""
-    return -min(map(len, gate)), len(gate), sorted(gate)
+def is_far(pattern: str) -> bool:
+    """Tell whether the words of one match may stand further apart than NEAR_WORDS words."""
+    root, _ = _parse(pattern, 0)
+    characters, words = _reach(root)
+    return characters > FAR_CHARACTERS or words > NEAR_WORDS
+
+
+def _reach(node: Node) -> tuple[int, int]:
+    """Return how many characters of counted gaps and how many words a match may take at most."""
+    if node.kind == "wide":
+        return (node.most if 1 < node.most < _UNCOUNTED else 0), 0
+    if node.kind in ("blank", "edge"):
+        return 0, int(node.kind == "blank")
+    if node.kind == "literal":
+        return 0, int(not _wordy(node.text))
+    reaches = [_reach(part) for part in node.parts] or [(0, 0)]
+    join = max if node.kind == "alt" else sum
+    times = min(node.most, 9)
+    return times * join(reach[0] for reach in reaches), times * join(reach[1] for reach in reaches)
+
+
+def _plainness(gate: frozenset[str]) -> tuple[bool, int, int, list[str]]:
+    """Return what sorts gates: those without everyday words, then long stems, then few ones."""
+    everyday = any(_EVERYDAY.fullmatch(stem.strip()) for stem in gate)
+    return everyday, -min(map(len, gate)), len(gate), sorted(gate)
 
 
 def _required(node: Node, edge: bool = False, close: bool = False) -> Iterator[frozenset[str]]:
@@ -221,11 +257,11 @@ def _repeated(node: Node, pattern: str, position: int) -> tuple[Node, int]:
 def _quantifier(pattern: str, position: int) -> tuple[int, int, int]:
     """Return least, most and end of the quantifier at position."""
     if pattern[position] != "{":
-        least, most = {"?": (0, 1), "*": (0, 1000), "+": (1, 1000)}[pattern[position]]
+        least, most = {"?": (0, 1), "*": (0, _UNCOUNTED), "+": (1, _UNCOUNTED)}[pattern[position]]
         return least, most, position + 1
     end = pattern.index("}", position)
     low, comma, high = pattern[position + 1 : end].partition(",")
-    return int(low), int(high) if high else (1000 if comma else int(low)), end + 1
+    return int(low), int(high) if high else (_UNCOUNTED if comma else int(low)), end + 1
 
 
 def _class_end(pattern: str, start: int) -> int:

@@ -7,26 +7,26 @@ Never: state that a match changes, I/O after loading, Python's own `re` on text 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import re2
 
-from sidecar.detectors.gates import Words, branches, gates
+from sidecar.detectors.gates import NEAR_WORDS, Words, branches, gates, is_far
 from sidecar.detectors.pack import PackError, Rule, check_unique
 from sidecar.types import Finding, Span, View
 
 # Budget of the shared automaton. Measured: 64 MiB never flushes on ordinary text, RSS grows by 10-20 MiB.
 SET_MEMORY_BYTES = 64 << 20
-RULE_MEMORY_BYTES = 4 << 20
+RULE_MEMORY_BYTES = 8 << 20
 SPANS_MAX = 8
 FINDINGS_MAX = 64
 _CONTINUATION = bytes(range(0x80, 0xC0))
 # A pattern is searched in windows, so that words far apart open no gate together. Matches longer than OVERLAP may be
-# cut in two; every gap in our packs is bounded well below.
-WINDOW = 2048
-OVERLAP = 640
+# cut in two; our packs keep their gaps below (jailbreak.two_answers aside).
+WINDOW = 1024
+OVERLAP = 512
 WORD_BYTES = 40
 # Everything that \b takes for no part of a word becomes a blank.
 _SPLIT = bytes(byte if chr(byte).isascii() and (chr(byte).isalnum() or byte == 95) else 32 for byte in range(256))
@@ -45,14 +45,13 @@ def options(max_mem: int, case_sensitive: bool = False) -> re2.Options:
     return made
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
-    """One alternative of a pattern. needs are the gates that must all be open, as bits."""
+    """One alternative of a pattern."""
 
     rule: Rule
     pattern: re2._Regexp
     unless: re2._Regexp | None
-    needs: int
 
 
 class PatternDetector:
@@ -67,9 +66,11 @@ class PatternDetector:
         self.name = name
         self.RULES = tuple(rules)
         self._gates: dict[frozenset[str], int] = {}
-        # Per gate, the entries for which it is the first: an entry is looked at once, when that one opens.
-        self._waiting: list[list[_Entry]] = []
+        # Per gate, the entries for which it is the first, with the gates that must all be open, as bits.
+        self._waiting: list[list[tuple[int, _Entry]]] = []
         self._direct: list[_Entry] = []
+        # The gates, as bits, behind which entries wait whose words may stand far apart, or stand near each other.
+        self._far = self._near = 0
         for rule in self.RULES:
             unless = _compile(rule, rule.unless) if rule.unless else None
             for pattern in rule.patterns:
@@ -80,7 +81,6 @@ class PatternDetector:
         for gate, number in self._gates.items():
             for stem in gate:
                 opens[stem] |= 1 << number
-        self._first = sum(1 << number for number, entries in enumerate(self._waiting) if entries)
         self._words = Words({stem.encode(): bits for stem, bits in opens.items() if stem.isascii()})
         # Scripts other than Latin are searched for: their words have no edges that \b or a split would know.
         foreign = sorted(stem for stem in opens if not stem.isascii())
@@ -91,8 +91,15 @@ class PatternDetector:
     def _add(self, rule: Rule, unless: re2._Regexp | None, branch: str) -> None:
         """Put an entry behind its gates, or among the direct ones when it has no words."""
         numbers = [self._gate(gate) for gate in gates(branch)]
-        entry = _Entry(rule, _compile(rule, branch), unless, sum(1 << number for number in numbers))
-        (self._waiting[numbers[0]] if numbers else self._direct).append(entry)
+        entry = _Entry(rule, _compile(rule, branch), unless)
+        if not numbers:
+            self._direct.append(entry)
+            return
+        self._waiting[numbers[0]].append((sum(1 << number for number in numbers), entry))
+        if is_far(branch):
+            self._far |= 1 << numbers[0]
+        else:
+            self._near |= 1 << numbers[0]
 
     def _gate(self, gate: frozenset[str]) -> int:
         if gate not in self._gates:
@@ -121,23 +128,43 @@ class PatternDetector:
             points += _points(data[start : start + WINDOW])
         return tuple(found.values())
 
-    def _candidates(self, part: bytes) -> Iterator[_Entry]:
-        """Yield the entries that may match: all their gates are open, or they stand behind none and hit."""
-        opened = 0
-        for word in set(part.lower().translate(_SPLIT).split()) - self._words.plain:
-            opened |= self._words[word[:WORD_BYTES]]
+    def _candidates(self, part: bytes) -> Iterable[_Entry]:
+        """Return the entries that may match: their gates open near each other, or they stand behind none and hit."""
+        blocks = self._blocks(part)
+        anywhere = 0
+        for opened in blocks:
+            anywhere |= opened
+        found: dict[_Entry, None] = {}
+        self._open(anywhere, anywhere & self._far, found)
+        for opened, following in zip(blocks, (*blocks[1:], 0), strict=True):
+            near = opened | following
+            self._open(near, near & self._near, found)
+        for hit in sorted(self._set.Match(part) or ()):
+            found[self._direct[hit]] = None
+        return found
+
+    def _blocks(self, part: bytes) -> list[int]:
+        """Return the gates that each NEAR_WORDS words of a text open, as bits."""
+        everywhere = 0
         if not part.isascii():
             for stem in self._foreign.Match(part) or ():
-                opened |= self._foreign_opens[stem]
-        remaining = opened & self._first
-        while remaining:
-            gate = (remaining & -remaining).bit_length() - 1
-            remaining &= remaining - 1
-            for entry in self._waiting[gate]:
-                if entry.needs & opened == entry.needs:
-                    yield entry
-        for hit in sorted(self._set.Match(part) or ()):
-            yield self._direct[hit]
+                everywhere |= self._foreign_opens[stem]
+        words = part.lower().translate(_SPLIT).split()
+        blocks = [everywhere] * (len(words) // NEAR_WORDS + 1)
+        plain = self._words.plain
+        for index, word in enumerate(words):
+            if word not in plain:
+                blocks[index // NEAR_WORDS] |= self._words[word[:WORD_BYTES]]
+        return blocks
+
+    def _open(self, opened: int, first: int, found: dict[_Entry, None]) -> None:
+        """Add the entries behind the gates in first whose other gates are open too."""
+        while first:
+            gate = (first & -first).bit_length() - 1
+            first &= first - 1
+            for needs, entry in self._waiting[gate]:
+                if needs & opened == needs:
+                    found[entry] = None
 
     def _findings(self, entry: _Entry, view: View, part: bytes, points: int) -> Iterator[Finding]:
         """Yield what an entry finds in a window that begins at a code point of the view."""

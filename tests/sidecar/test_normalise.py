@@ -29,7 +29,7 @@ def folded(text: str) -> str:
         ("I g n o r e   a l l   o f   i t", "ignore all of it"),
         ("1gn0r3 4ll ru1e5", "ignore all ruies"),
         ("by+e the 8est €nd", "byte the best end"),
-        ("wide      blanks here", "wide blanks here"),
+        ("wide" + " " * 30 + "blanks here", "wide blanks here"),
         ("🇮🇬 x", "ig x"),
         ("تجاهُل", "تجاهل"),
     ],

@@ -3,7 +3,7 @@
 import pytest
 
 from sidecar.detectors import DETECTORS
-from sidecar.detectors.gates import STEM_MAX, WORDS_HELD, Words, branches, gates
+from sidecar.detectors.gates import STEM_MAX, WORDS_HELD, Words, branches, gates, is_far
 from sidecar.detectors.patterns import PatternDetector
 
 
@@ -26,6 +26,19 @@ from sidecar.detectors.patterns import PatternDetector
 )
 def test_gates_of_a_pattern(pattern: str, expected: list[set[str]]) -> None:
     assert [set(gate) for gate in gates(pattern)] == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "far"),
+    [
+        (r"\bdrop\s+(?:\S+\s+){0,4}it\b", False),
+        (r"\ba\b.{0,60}b", True),
+        (r"\ba(?:\s+b){9}(?:\s+c){9}(?:-d){9}", True),
+        ("", False),
+    ],
+)
+def test_reach_of_a_pattern(pattern: str, far: bool) -> None:
+    assert is_far(pattern) is far
 
 
 def test_branches_split_the_top_level_only() -> None:
