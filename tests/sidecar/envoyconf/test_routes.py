@@ -1,0 +1,68 @@
+"""The route table: which path goes where, and how it is inspected on the way."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sidecar.envoyconf.routes import render_routes
+from sidecar.envoyconf.spec import GatewaySpec
+
+SPEC = GatewaySpec(sockets=("/tmp/w-0.sock",), routes_file="routes.json")
+EXT_PROC = "envoy.filters.http.ext_proc"
+
+
+def routes(spec: GatewaySpec = SPEC) -> list[dict[str, Any]]:
+    (table,) = json.loads(render_routes(spec))["resources"]
+    found: list[dict[str, Any]] = table["virtualHosts"][0]["routes"]
+    return found
+
+
+def test_routes_stand_in_the_order_they_match() -> None:
+    assert [route["name"] for route in routes()] == [
+        "generate/openrouter",
+        "generate/anthropic",
+        "generate/openai",
+        "generate",
+        "gateway/openrouter",
+        "gateway/openrouter/careful",
+        "gateway/anthropic",
+        "gateway/anthropic/careful",
+        "gateway/openai",
+        "gateway/openai/careful",
+        *["analytics"] * sum(route["name"] == "analytics" for route in routes()),
+        "nowhere",
+    ]
+
+
+def test_nothing_to_a_provider_goes_uninspected() -> None:
+    for route in routes():
+        override = route.get("typedPerFilterConfig", {}).get(EXT_PROC, {})
+        assert override.get("disabled", False) is (route["name"] in ("analytics", "nowhere"))
+
+
+@pytest.mark.parametrize(
+    "header", ["x-user-id", "x-tenant-id", "x-session-id", "x-douane-provider", "x-douane-decision-id"]
+)
+def test_headers_for_us_alone_do_not_reach_the_provider(header: str) -> None:
+    upstream = [route for route in routes() if route.get("route", {}).get("cluster", "").startswith("provider-")]
+    assert len(upstream) == 9
+    assert all(header in route["requestHeadersToRemove"] for route in upstream)
+
+
+def test_generate_is_never_passed_on_untranslated() -> None:
+    """Not even when Envoy fails open."""
+    (entry,) = [route for route in routes(replace(SPEC, fail_open=True)) if route["name"] == "generate"]
+    assert entry["directResponse"]["status"] == 500
+    assert "failureModeAllow" not in entry["typedPerFilterConfig"][EXT_PROC]["overrides"] or (
+        entry["typedPerFilterConfig"][EXT_PROC]["overrides"]["failureModeAllow"] is False
+    )
+
+
+def test_version_is_the_policy_s() -> None:
+    assert json.loads(render_routes(SPEC, "p-1"))["version_info"] == "p-1"
+
+
+def test_pages_can_be_left_out() -> None:
+    assert [route for route in routes(replace(SPEC, analytics=None)) if route["name"] == "analytics"] == []
