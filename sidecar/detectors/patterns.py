@@ -7,7 +7,7 @@ Never: state that a match changes, I/O after loading, Python's own `re` on text 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -45,7 +45,7 @@ def options(max_mem: int, case_sensitive: bool = False) -> re2.Options:
     return made
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class _Entry:
     """One alternative of a pattern."""
 
@@ -66,11 +66,11 @@ class PatternDetector:
         self.name = name
         self.RULES = tuple(rules)
         self._gates: dict[frozenset[str], int] = {}
-        # Per gate, the entries for which it is the first, with the gates that must all be open, as bits.
-        self._waiting: list[list[tuple[int, _Entry]]] = []
+        # Per gate, the entries for which it is the first, with the gates that must all be open, as bits,
+        # and whether its words may stand far apart.
+        self._waiting: list[list[tuple[int, bool, _Entry]]] = []
         self._direct: list[_Entry] = []
-        # The gates, as bits, behind which entries wait whose words may stand far apart, or stand near each other.
-        self._far = self._near = 0
+        self._first = 0
         for rule in self.RULES:
             unless = _compile(rule, rule.unless) if rule.unless else None
             for pattern in rule.patterns:
@@ -95,11 +95,9 @@ class PatternDetector:
         if not numbers:
             self._direct.append(entry)
             return
-        self._waiting[numbers[0]].append((sum(1 << number for number in numbers), entry))
-        if is_far(branch):
-            self._far |= 1 << numbers[0]
-        else:
-            self._near |= 1 << numbers[0]
+        needs = sum(1 << number for number in numbers)
+        self._waiting[numbers[0]].append((needs, is_far(branch), entry))
+        self._first |= 1 << numbers[0]
 
     def _gate(self, gate: frozenset[str]) -> int:
         if gate not in self._gates:
@@ -128,19 +126,22 @@ class PatternDetector:
             points += _points(data[start : start + WINDOW])
         return tuple(found.values())
 
-    def _candidates(self, part: bytes) -> Iterable[_Entry]:
+    def _candidates(self, part: bytes) -> list[_Entry]:
         """Return the entries that may match: their gates open near each other, or they stand behind none and hit."""
         blocks = self._blocks(part)
         anywhere = 0
         for opened in blocks:
             anywhere |= opened
-        found: dict[_Entry, None] = {}
-        self._open(anywhere, anywhere & self._far, found)
-        for opened, following in zip(blocks, (*blocks[1:], 0), strict=True):
-            near = opened | following
-            self._open(near, near & self._near, found)
-        for hit in sorted(self._set.Match(part) or ()):
-            found[self._direct[hit]] = None
+        pairs = [opened | following for opened, following in zip(blocks, (*blocks[1:], 0), strict=True)]
+        found: list[_Entry] = []
+        first = anywhere & self._first
+        while first:
+            gate = (first & -first).bit_length() - 1
+            first &= first - 1
+            for needs, far, entry in self._waiting[gate]:
+                if needs & anywhere == needs and (far or any(needs & pair == needs for pair in pairs)):
+                    found.append(entry)
+        found += [self._direct[hit] for hit in sorted(self._set.Match(part) or ())]
         return found
 
     def _blocks(self, part: bytes) -> list[int]:
@@ -156,15 +157,6 @@ class PatternDetector:
             if word not in plain:
                 blocks[index // NEAR_WORDS] |= self._words[word[:WORD_BYTES]]
         return blocks
-
-    def _open(self, opened: int, first: int, found: dict[_Entry, None]) -> None:
-        """Add the entries behind the gates in first whose other gates are open too."""
-        while first:
-            gate = (first & -first).bit_length() - 1
-            first &= first - 1
-            for needs, entry in self._waiting[gate]:
-                if needs & opened == needs:
-                    found[entry] = None
 
     def _findings(self, entry: _Entry, view: View, part: bytes, points: int) -> Iterator[Finding]:
         """Yield what an entry finds in a window that begins at a code point of the view."""
