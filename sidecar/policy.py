@@ -88,10 +88,12 @@ def policy_version(text: str) -> str:
 def decide(assessment: Assessment, coverage: Coverage, policy: Policy) -> Decision:
     """Return the decision on a request that was inspected."""
     action, reason = _judge(assessment, coverage, policy)
+    if action is not Action.DENY:
+        return Decision(action, action, policy.mode, reasons=(reason,))
     dangerous = assessment.score >= policy.deny_score
     message = f"request refused: {_kinds(assessment)}" if dangerous else "request refused: not fully inspected"
     passing = Action.ALLOW if coverage.complete else Action.ALLOW_UNSCANNED
-    return _applied(action, passing, (reason,), policy, 403, message)
+    return _applied(Decision(action, action, policy.mode, 403, message, (reason,)), passing)
 
 
 def _judge(assessment: Assessment, coverage: Coverage, policy: Policy) -> tuple[Action, str]:
@@ -119,8 +121,7 @@ def on_failure(failure: InspectionFailed, policy: Policy) -> Decision:
     if failure.kind is FailureKind.SPOOL_FULL and policy.spool_full is SpoolFull.LOSE:
         reason = "the record could not be written; spool_full: lose lets the request pass"
         return Decision(Action.ALLOW_UNSCANNED, Action.ALLOW_UNSCANNED, policy.mode, reasons=(reason,))
-    refusal = refusal_of(failure, policy)
-    return _applied(Action.DENY, Action.ALLOW_UNSCANNED, refusal.reasons, policy, refusal.status, refusal.message)
+    return _applied(refusal_of(failure, policy), Action.ALLOW_UNSCANNED)
 
 
 def refusal_of(failure: InspectionFailed, policy: Policy) -> Decision:
@@ -131,12 +132,8 @@ def refusal_of(failure: InspectionFailed, policy: Policy) -> Decision:
     return Decision(Action.DENY, Action.DENY, policy.mode, status, message, (reason,))
 
 
-def _applied(
-    action: Action, passing: Action, reasons: tuple[str, ...], policy: Policy, status: int, message: str
-) -> Decision:
-    """Carry an action out, or in observe mode only say what it would have been."""
-    if action is not Action.DENY:
-        return Decision(action, action, policy.mode, reasons=reasons)
-    if policy.mode is Mode.OBSERVE:
-        return Decision(passing, action, policy.mode, reasons=(*reasons, "observe mode lets it pass"))
-    return Decision(action, action, policy.mode, status, message, reasons)
+def _applied(refusal: Decision, passing: Action) -> Decision:
+    """Carry a refusal out, or in observe mode only say what it would have been."""
+    if refusal.mode is not Mode.OBSERVE:
+        return refusal
+    return Decision(passing, refusal.would_be, refusal.mode, reasons=(*refusal.reasons, "observe mode lets it pass"))
