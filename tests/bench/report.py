@@ -49,7 +49,7 @@ def latency_tables(samples: Sequence[Any]) -> str:
         ]
         parts += [title, table(("", "a", "b", "c", "c-a", "c-b"), rows)]
     rows = [[names[cell], *_cpu(some)] for cell, some in chosen.items()]
-    heads = ("", "Envoy a", "Envoy b", "Envoy c", "null b", "workers c", "c-b", "analytics c")
+    heads = ("", "Envoy a", "Envoy b", "Envoy c", "null b", "workers c", "c-b", "analytics c", "records behind, s")
     parts += ["CPU per request, µs (user and system)", table(heads, rows)]
     parts += _failures(chosen, names)
     return "\n\n".join(parts)
@@ -75,7 +75,8 @@ def _times(found: Compared) -> list[float | None]:
 
 def _cpu(samples: Sequence[Any]) -> list[float | None]:
     envoy, processor, analytics = (compare(samples, lambda s, r=role: s.cpu_us.get(r)) for role in _ROLES)
-    return [envoy.a, envoy.b, envoy.c, processor.b, processor.c, processor.c_minus_b, analytics.c]
+    behind = compare(samples, lambda s: s.settle_s).c
+    return [envoy.a, envoy.b, envoy.c, processor.b, processor.c, processor.c_minus_b, analytics.c, behind]
 
 
 def stream_table(samples: Sequence[Any]) -> str:

@@ -8,6 +8,7 @@ latency with one connection is the plain cost of one call.
 
 import json
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ _SCRIPT = Path(__file__).with_name("post.lua")
 class Sample:
     """One run of wrk. rps counts requests that were answered well; failed is the share of those that were not.
 
-    cpu_us is CPU time per request by role, delivery of the records included.
+    cpu_us is CPU time per request by role, delivery of the records included; settle_s is how long that went on after the load.
     """
 
     contender: str
@@ -34,6 +35,7 @@ class Sample:
     p90_us: float
     p99_us: float
     cpu_us: dict[str, float]
+    settle_s: float
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ def run(contender: Contender, cell: Cell, bodies: Path, serial: int, seconds: in
     """
     before = contender.cpu_s()
     seen = _wrk(contender.port, cell.connections, bodies, serial, seconds)
+    ended = time.monotonic()
     contender.settle()
+    settle_s = time.monotonic() - ended
     after = contender.cpu_s()
     requests, failed = seen["requests"], seen["failed"]
     if not requests or (
@@ -70,6 +74,7 @@ def run(contender: Contender, cell: Cell, bodies: Path, serial: int, seconds: in
         p90_us=seen["p90_us"],
         p99_us=seen["p99_us"],
         cpu_us={role: (after[role] - before[role]) / requests * 1e6 for role in before},
+        settle_s=settle_s,
     )
 
 
