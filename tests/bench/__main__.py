@@ -62,7 +62,7 @@ class Bench:
             self._served()
         if "record" in self.options.only:
             _say("records, in process …")
-            self.results.record = records.measure(self.folder, 5 if self.options.quick else 20)
+            self.results.record = records.measure(self.folder, 3 if self.options.quick else 20)
         return self.results
 
     def _served(self) -> None:
