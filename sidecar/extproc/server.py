@@ -164,7 +164,7 @@ async def _inspect(desk: Desk, ask: Inspect) -> Inspection:
         desk.threads, desk.pipeline.inspect, ask.head, ask.data, ask.deadline_us
     )
     try:
-        return await asyncio.wait_for(asyncio.shield(work), max(0.0, (ask.deadline_us - desk.now_us()) / 1e6))
+        return await asyncio.wait_for(work, max(0.0, (ask.deadline_us - desk.now_us()) / 1e6))
     except TimeoutError:
         return uninspected(InspectionFailed(FailureKind.DEADLINE, "the inspection did not end in time"), len(ask.data))
 

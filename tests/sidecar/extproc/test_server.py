@@ -236,6 +236,18 @@ async def test_small_body_that_overruns_the_deadline_is_answered_by_the_failure_
         assert (record.failure, record.timings.inspect_us) == (records.FAILURE_KIND_DEADLINE, 1_000_000)
 
 
+@dataclass
+class Seen:
+    """Counts the texts it sees, as they were sent."""
+
+    texts: int = 0
+    name: str = "seen"
+
+    def detect(self, view: View) -> tuple[Finding, ...]:
+        self.texts += view.kind == "as_sent"
+        return ()
+
+
 @dataclass(frozen=True)
 class Stuck:
     """Waits until it is let go."""
@@ -395,13 +407,27 @@ async def test_stop_lets_open_answers_end(folder: Path) -> None:
 
 
 async def test_stop_ends_what_is_left_with_an_error_status_and_records_it(folder: Path) -> None:
+    """By the time stop returns: the spool is closed right after it."""
     async with worker(folder) as running:
-        call = running.call()
-        await say(call, request(chat("hello")))
+        calls = [running.call() for _ in range(50)]
+        await asyncio.gather(*(say(call, request(chat("hello"))) for call in calls))
         await running.server.stop(0)
-        assert await ended(call) is not grpc.StatusCode.OK
-        await running.counts.until(lambda: running.counts.completions)
-        assert [r.outcome for r in running.on_disk()] == [records.OUTCOME_CLIENT_ABORTED]
+        assert [r.outcome for r in running.on_disk()] == [records.OUTCOME_CLIENT_ABORTED] * 50
+        assert all([await ended(call) is not grpc.StatusCode.OK for call in calls])
+
+
+async def test_request_given_up_in_the_queue_is_not_inspected_afterwards(folder: Path) -> None:
+    """When every thread is busy, work that nobody waits for any more would keep them busy."""
+    let_go, seen = threading.Event(), Seen()
+    try:
+        async with worker(folder, seen, Stuck(let_go), policy=Policy(deadline_ms=50)) as running:
+            data = request(chat("x" * (INLINE_BYTES + 1)))
+            replies = await asyncio.gather(*(say(running.call(), data) for _ in range(6)))
+            assert [reply.immediate_response.status.code for reply in replies] == [503] * 6
+            let_go.set()
+    finally:
+        let_go.set()
+    assert seen.texts == 2
 
 
 async def test_two_thousand_exchanges_are_open_at_once(folder: Path) -> None:
