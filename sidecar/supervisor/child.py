@@ -109,12 +109,15 @@ class Runner:
             wait = _BACKOFF_S[0] if loop.time() - begun > _SETTLED_S else wait
             await asyncio.sleep(wait)
             wait = min(wait * 2, _BACKOFF_S[1])
-            if self._stopping:
-                return
-            try:
-                await self._spawn()
-            except OSError as error:  # no memory, no process ids, a binary under replacement: wait longer, try again
-                log.error("child.unstartable", extra={"child": self.child.name, "reason": str(error)})  # noqa: TRY400 - no traceback
+            if not self._stopping:
+                await self._spawn_again()
+
+    async def _spawn_again(self) -> None:
+        """Start the child; when that cannot be, _keep finds it dead and tries again after a longer wait."""
+        try:
+            await self._spawn()
+        except OSError as error:  # no memory, no process ids, a binary under replacement
+            log.error("child.unstartable", extra={"child": self.child.name, "reason": str(error)})  # noqa: TRY400 - no traceback
 
     async def stop(self, timeout_s: float) -> None:
         """Ask the child to end, and end it when it has not within the time."""
