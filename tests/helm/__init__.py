@@ -1,0 +1,1 @@
+"""The chart: every way of installing it is rendered, compared and validated."""
