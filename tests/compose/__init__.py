@@ -1,0 +1,1 @@
+"""The images and the compose file: what must stay true of them whoever edits them."""
