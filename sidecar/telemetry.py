@@ -11,6 +11,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, start_http_server
 
@@ -39,13 +40,24 @@ SPOOL_WAITING = Gauge("douane_spool_waiting_records", "Final records waiting for
 SPOOL_OPEN = Gauge("douane_spool_open_records", "Exchanges under way", multiprocess_mode="livesum")
 
 
+@cache
+def _verdicts(action: str, level: str, mode: str) -> Counter:
+    """Return a counter with its labels: looking them up costs more than counting. The sets are closed, so this stays small."""
+    return VERDICTS.labels(action, level, mode)
+
+
+@cache
+def _outcomes(outcome: str) -> Counter:
+    return OUTCOMES.labels(outcome)
+
+
 class Counts:
     """Counts what happens to exchanges and records."""
 
     def verdict(self, verdict: Verdict) -> None:
         """Count a decision."""
         decision, inspection = verdict.decision, verdict.inspection
-        VERDICTS.labels(decision.applied.value, inspection.assessment.level.value, decision.mode.value).inc()
+        _verdicts(decision.applied.value, inspection.assessment.level.value, decision.mode.value).inc()
         INSPECT_SECONDS.observe(verdict.inspect_us / 1e6)
         for item in inspection.coverage.unscanned:
             UNSCANNED.labels(item.reason.value).inc(item.bytes)
@@ -54,11 +66,11 @@ class Counts:
             if not decision.refuses and verdict.outcome is not Outcome.CLIENT_ABORTED:
                 FAIL_OPEN.labels(inspection.failure.kind.value).inc()
         if verdict.final:
-            OUTCOMES.labels(verdict.outcome.value).inc()
+            _outcomes(verdict.outcome.value).inc()
 
     def completion(self, completion: Completion) -> None:
         """Count an end."""
-        OUTCOMES.labels(completion.outcome.value).inc()
+        _outcomes(completion.outcome.value).inc()
 
     def lost(self, reason: str) -> None:
         """Count a record that could not be written."""

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 STEM_MIN, STEM_MAX = 2, 12
-WORDS_HELD = 60_000
+WORDS_HELD = 120_000
+WORD_BYTES = 40  # longer words are not kept
 WHOLE = " "
 GATES_MAX = 4
 NEAR_WORDS = 24
@@ -175,26 +176,22 @@ def _cut(run: str) -> str:
 
 
 class Words(dict[bytes, int]):
-    """Word to the gates that it opens, as bits; filled as words are met.
+    """Word to the gates that it opens, as bits, 0 for none; filled as words are met.
 
-    Shape: plain holds the words that open nothing, so that a text's other words are one set difference away.
-    Bounds: WORDS_HELD words of each kind are kept, so that no text can fill memory; others are worked out each time.
+    Bounds: WORDS_HELD words are kept, so that no text can fill memory; others are worked out each time.
     """
 
     def __init__(self, stems: dict[bytes, int]) -> None:
         """stems maps the head of a word to the gates it opens."""
         super().__init__()
         self._stems = stems
-        self.plain: set[bytes] = set()
 
     def __missing__(self, word: bytes) -> int:
         """Return, and keep while there is room, the gates of a word not met before."""
         opened = self._stems.get(word + WHOLE.encode(), 0)
         for size in range(STEM_MIN, min(len(word), STEM_MAX) + 1):
             opened |= self._stems.get(word[:size], 0)
-        if not opened and len(self.plain) < WORDS_HELD:
-            self.plain.add(word)
-        elif opened and len(self) < WORDS_HELD:
+        if len(self) < WORDS_HELD and len(word) <= WORD_BYTES:
             self[word] = opened
         return opened
 

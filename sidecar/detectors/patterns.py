@@ -15,7 +15,7 @@ import re2
 
 from sidecar.detectors.gates import NEAR_WORDS, Words, branches, gates, is_far
 from sidecar.detectors.pack import PackError, Rule, check_unique
-from sidecar.types import Finding, Span, View
+from sidecar.types import Finding, Span, Surface, View
 
 # Budget of the shared automaton. Measured: 64 MiB never flushes on ordinary text, RSS grows by 10-20 MiB.
 SET_MEMORY_BYTES = 64 << 20
@@ -27,7 +27,6 @@ _CONTINUATION = bytes(range(0x80, 0xC0))
 # cut in two; our packs keep their gaps below (jailbreak.two_answers aside).
 WINDOW = 1024
 OVERLAP = 512
-WORD_BYTES = 40
 # Everything that \b takes for no part of a word becomes a blank.
 _SPLIT = bytes(byte if chr(byte).isascii() and (chr(byte).isalnum() or byte == 95) else 32 for byte in range(256))
 # How far around a match `unless` looks, in bytes.
@@ -54,6 +53,21 @@ class _Entry:
     unless: re2._Regexp | None
 
 
+class _Plan:
+    """What to try on one surface: entries behind gates, and entries that have none.
+
+    Shape: waiting[gate] holds (needs, far, entry) of the entries for which this gate is the first; needs are all their
+    gates as bits, far says whether their words may stand far apart. first has the bit of every gate with entries.
+    """
+
+    __slots__ = ("direct", "first", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, list[tuple[int, bool, _Entry]]] = {}
+        self.first = 0
+        self.direct: dict[int, _Entry] = {}
+
+
 class PatternDetector:
     """All rules of all packs as one detector. Safe to call from several threads."""
 
@@ -66,11 +80,8 @@ class PatternDetector:
         self.name = name
         self.RULES = tuple(rules)
         self._gates: dict[frozenset[str], int] = {}
-        # Per gate, the entries for which it is the first, with the gates that must all be open, as bits,
-        # and whether its words may stand far apart.
-        self._waiting: list[list[tuple[int, bool, _Entry]]] = []
+        self._plans = {surface: _Plan() for surface in Surface}
         self._direct: list[_Entry] = []
-        self._first = 0
         for rule in self.RULES:
             unless = _compile(rule, rule.unless) if rule.unless else None
             for pattern in rule.patterns:
@@ -89,21 +100,22 @@ class PatternDetector:
         self._set = _set([entry.pattern.pattern.decode() for entry in self._direct])
 
     def _add(self, rule: Rule, unless: re2._Regexp | None, branch: str) -> None:
-        """Put an entry behind its gates, or among the direct ones when it has no words."""
+        """Put an entry behind its gates, or among the direct ones when it has no words, on every surface of its rule."""
         numbers = [self._gate(gate) for gate in gates(branch)]
         entry = _Entry(rule, _compile(rule, branch), unless)
+        needs = sum(1 << number for number in numbers)
+        for surface in rule.weights:
+            plan = self._plans[surface]
+            if numbers:
+                plan.waiting.setdefault(numbers[0], []).append((needs, is_far(branch), entry))
+                plan.first |= 1 << numbers[0]
+            else:
+                plan.direct[len(self._direct)] = entry
         if not numbers:
             self._direct.append(entry)
-            return
-        needs = sum(1 << number for number in numbers)
-        self._waiting[numbers[0]].append((needs, is_far(branch), entry))
-        self._first |= 1 << numbers[0]
 
     def _gate(self, gate: frozenset[str]) -> int:
-        if gate not in self._gates:
-            self._gates[gate] = len(self._gates)
-            self._waiting.append([])
-        return self._gates[gate]
+        return self._gates.setdefault(gate, len(self._gates))
 
     def detect(self, view: View) -> tuple[Finding, ...]:
         """Return what the rules see in a view.
@@ -112,37 +124,47 @@ class PatternDetector:
         Bounds: one pass over overlapping windows, plus one over a window per pattern whose words are all in it.
         Raises: nothing.
         """
+        plan = self._plans[view.surface]
+        if not plan.first and not plan.direct:
+            return ()
         data = view.text.encode("utf-8", "surrogatepass")
         found: dict[tuple[str, Span], Finding] = {}
         counts: Counter[str] = Counter()
         points = 0
         for start in range(0, max(1, len(data) - OVERLAP), WINDOW):
             part = data[start : start + WINDOW + OVERLAP]
-            for entry in self._candidates(part):
-                if view.surface in entry.rule.weights and counts[entry.rule.id] < FINDINGS_MAX:
+            for entry in self._candidates(part, plan):
+                if counts[entry.rule.id] < FINDINGS_MAX:
                     for finding in self._findings(entry, view, part, points):
                         found.setdefault((finding.rule_id, finding.span), finding)
                         counts[entry.rule.id] += 1
             points += _points(data[start : start + WINDOW])
         return tuple(found.values())
 
-    def _candidates(self, part: bytes) -> list[_Entry]:
+    def _candidates(self, part: bytes, plan: _Plan) -> list[_Entry]:
         """Return the entries that may match: their gates open near each other, or they stand behind none and hit."""
+        found: list[_Entry] = []
+        if plan.first:
+            self._behind_gates(part, plan, found)
+        if plan.direct:
+            found += [plan.direct[hit] for hit in sorted(self._set.Match(part) or ()) if hit in plan.direct]
+        return found
+
+    def _behind_gates(self, part: bytes, plan: _Plan, found: list[_Entry]) -> None:
         blocks = self._blocks(part)
         anywhere = 0
         for opened in blocks:
             anywhere |= opened
+        first = anywhere & plan.first
+        if not first:
+            return
         pairs = [opened | following for opened, following in zip(blocks, (*blocks[1:], 0), strict=True)]
-        found: list[_Entry] = []
-        first = anywhere & self._first
         while first:
-            gate = (first & -first).bit_length() - 1
-            first &= first - 1
-            for needs, far, entry in self._waiting[gate]:
+            lowest = first & -first
+            first ^= lowest
+            for needs, far, entry in plan.waiting[lowest.bit_length() - 1]:
                 if needs & anywhere == needs and (far or any(needs & pair == needs for pair in pairs)):
                     found.append(entry)
-        found += [self._direct[hit] for hit in sorted(self._set.Match(part) or ())]
-        return found
 
     def _blocks(self, part: bytes) -> list[int]:
         """Return the gates that each NEAR_WORDS words of a text open, as bits."""
@@ -152,15 +174,16 @@ class PatternDetector:
                 everywhere |= self._foreign_opens[stem]
         words = part.lower().translate(_SPLIT).split()
         blocks = [everywhere] * (len(words) // NEAR_WORDS + 1)
-        plain = self._words.plain
-        for index, word in enumerate(words):
-            if word not in plain:
-                blocks[index // NEAR_WORDS] |= self._words[word[:WORD_BYTES]]
+        for index, opened in enumerate(map(self._words.__getitem__, words)):
+            if opened:
+                blocks[index // NEAR_WORDS] |= opened
         return blocks
 
     def _findings(self, entry: _Entry, view: View, part: bytes, points: int) -> Iterator[Finding]:
         """Yield what an entry finds in a window that begins at a code point of the view."""
         rule = entry.rule
+        if entry.pattern.search(part) is None:  # half the price of an iterator, and nine candidates in ten stop here
+            return
         for match in islice(entry.pattern.finditer(part), SPANS_MAX):
             start, end = match.span()
             if entry.unless is not None and entry.unless.search(part[max(0, start - _AROUND) : end + _AROUND]):

@@ -21,7 +21,7 @@ log = logging.getLogger("douane.publish")
 
 _BATCH_RECORDS = 500
 _BATCH_BYTES = 2 * 1024 * 1024  # below gRPC's default limit of 4 MiB per message
-_LINGER_S = 0.1  # how long records gather before they are sent; the dashboard is this much behind
+_LINGER_S = 0.25  # how long records gather: a batch costs analytics a commit; the dashboard is this much behind
 _ANNOUNCE_AFTER_S = 5.0
 _BACKOFF_S = (0.1, 5.0)  # first and longest wait after a failure
 _CHECKPOINT_EVERY = 2000  # records between checkpoints: about 8 MiB of log

@@ -16,7 +16,7 @@ from pathlib import Path
 from sidecar.record.build import incomplete_bytes
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS records (seq INTEGER PRIMARY KEY AUTOINCREMENT, final INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS records (seq INTEGER PRIMARY KEY, final INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS rejected (seq INTEGER PRIMARY KEY, reason TEXT NOT NULL, body BLOB NOT NULL);
 """
 _PAGE_BYTES = 4096
@@ -43,6 +43,8 @@ class Spool:
         self._open: dict[int, bytes] = {}
         self._ready: deque[tuple[int, bytes | None]] = deque()
         self.recovered = self._recover()
+        (newest,) = self._db.execute("SELECT max(seq) FROM records").fetchone()
+        self._newest: int = newest or 0  # our own counter: a number is never used twice, even when the table was empty
 
     def _recover(self) -> int:
         """Mark what a killed worker left open as incomplete, and queue all that is here; return how many were open."""
@@ -69,8 +71,9 @@ class Spool:
 
     def add(self, body: bytes, *, final: bool) -> int:
         """Write a record and return its sequence number."""
-        seq = self._write("INSERT INTO records (final, body) VALUES (?, ?)", (int(final), body)).lastrowid
-        assert seq is not None  # noqa: S101 - an INSERT has a rowid
+        seq = self._newest + 1
+        self._write("INSERT INTO records (seq, final, body) VALUES (?, ?, ?)", (seq, int(final), body))
+        self._newest = seq
         if final:
             self._queue(seq, body)
         else:
@@ -88,9 +91,9 @@ class Spool:
         """Queue an open record whose completion could not be written, marked incomplete, from memory."""
         self._ready.append((seq, self._open.pop(seq) + incomplete_bytes()))
 
-    def _write(self, statement: str, values: tuple[object, ...]) -> sqlite3.Cursor:
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
         try:
-            return self._db.execute(statement, values)
+            self._db.execute(statement, values)
         except sqlite3.OperationalError as error:
             raise SpoolFull(str(error)) from error
 
@@ -149,15 +152,16 @@ class Spool:
         """
         other = Spool(path)
         bodies = other.peek(other.waiting, 2**62)
-        insert = "INSERT INTO records (final, body) VALUES (1, ?)"
+        taken = [(seq, body) for seq, (_, body) in enumerate(bodies, self._newest + 1)]
         try:
             with self._all_or_nothing():
-                taken = [(self._db.execute(insert, (body,)).lastrowid or 0, body) for _, body in bodies]
+                self._db.executemany("INSERT INTO records (seq, final, body) VALUES (?, 1, ?)", taken)
                 self._keep_aside(other._db.execute("SELECT reason, body FROM rejected ORDER BY seq").fetchall())
         except SpoolFull:
             return 0
         finally:
             other.close()
+        self._newest += len(taken)
         for seq, body in taken:
             self._queue(seq, body)
         for suffix in ("", "-wal", "-shm"):

@@ -53,14 +53,15 @@ def test_long_stems_are_cut_at_a_character() -> None:
 def test_words_open_by_head_and_by_whole() -> None:
     words = Words({b"rule": 1, b"do ": 2})
     assert (words[b"rules"], words[b"do"], words[b"dog"], words[b"r"]) == (1, 2, 0, 0)
-    assert (dict(words), words.plain) == ({b"rules": 1, b"do": 2}, {b"dog", b"r"})
+    assert dict(words) == {b"rules": 1, b"do": 2, b"dog": 0, b"r": 0}
 
 
 def test_words_are_kept_within_bounds() -> None:
     words = Words({b"aa": 1})
-    words.plain.update(str(number).encode() for number in range(WORDS_HELD))
-    assert words[b"bb"] == 0
-    assert b"bb" not in words.plain
+    words.update((str(number).encode(), 0) for number in range(WORDS_HELD))
+    assert (words[b"bb"], words[b"aab"]) == (0, 1)
+    assert b"bb" not in words
+    assert len(words) == WORDS_HELD
 
 
 def test_few_patterns_stand_behind_no_gate() -> None:
