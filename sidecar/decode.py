@@ -22,12 +22,11 @@ import re2
 from sidecar.normalise import AS_SENT, readable, views
 from sidecar.types import Segment, View
 
-# Bounds: what one segment may cost beyond its own length. Measured: a text that fills them all costs about 3 ms.
-RUNS_MAX = 24
-DECODED_MAX = 65_536
+# Nothing is passed over for being one run too many: an attack would stand behind harmless ones. The first RUNS_MAX runs of
+# a kind are readings of their own, all others together are one; what is decoded is never longer than what it came from.
+RUNS_MAX = 8
 DEPTH_MAX = 2
 _RUN_HEAD = 64
-_SUBSTITUTIONS_MAX = 20_000
 
 _BASE64_RUN = re2.compile(r"[A-Za-z0-9+/_-]{20,}")
 _HEX_RUN = re2.compile(r"(?:(?:\\x|0x)?[0-9A-Fa-f]{2}[ ,:]?){10,}")
@@ -124,8 +123,8 @@ class Through(Sequence[int]):
 def readings(segment: Segment) -> tuple[View, ...]:
     """Return every reading of a segment that detectors should see: as sent, folded, then decoded ones.
 
-    Shape: the text as sent comes first; each decoded view may be followed by its own folded and decoded views.
-    Bounds: linear; at most RUNS_MAX decoded views and DECODED_MAX decoded code points beyond views().
+    Shape: the text as sent comes first; each decoded view may be followed by its own folded view, and is decoded again.
+    Bounds: linear; per view at most RUNS_MAX + 1 decoded views of a kind, DEPTH_MAX deep, none longer than the text.
     Raises: nothing.
     Source: the encodings garak's `encoding` probes and OWASP LLM01 (2025) name; bounds measured.
     """
@@ -135,17 +134,12 @@ def readings(segment: Segment) -> tuple[View, ...]:
 
 
 def _decoded(root: View) -> Iterator[View]:
-    """Yield decoded views of a view, breadth first, within the bounds."""
+    """Yield decoded views of a view, breadth first."""
     queue = [(root, 0)]
-    count, budget = 0, DECODED_MAX
     while queue:
         view, depth = queue.pop(0)
-        for found in _layer(view, budget):
+        for found in _layer(view, RUNS_MAX if depth == 0 else 0):
             yield found
-            count += 1
-            budget -= len(found.text)
-            if count >= RUNS_MAX or budget <= 0:
-                return
             folded = _folded(found)
             if folded:
                 yield folded
@@ -159,21 +153,36 @@ def _folded(view: View) -> View | None:
     return View(view.kind, inner[0].text, Through(inner[0].origin, view.origin), view.surface) if inner else None
 
 
-def _layer(view: View, budget: int) -> Iterator[View]:
-    """Yield the views decoded directly from one view."""
+def _layer(view: View, runs_max: int) -> Iterator[View]:
+    """Yield the views decoded directly from one view: runs_max of a kind alone, the others of that kind together."""
     hits = _SET.Match(view.text.encode("utf-8", "surrogatepass"))
     for index in sorted(hits or ()):
         kind = _SHAPES[index][0]
-        for text, origin in _DECODERS[kind](view.text, budget):
+        runs = _DECODERS[kind](view.text, len(view.text))
+        for text, origin in (*islice(runs, runs_max), *_together(runs)):
             outer = origin if view.kind == AS_SENT else Through(origin, view.origin)
             yield View(kind, text, outer, view.surface)
+
+
+def _together(runs: "Iterator[Decoded]") -> "Iterator[Decoded]":
+    """Yield the runs that are left as one reading, a blank line between them."""
+    parts: list[str] = []
+    origin: list[int] = []
+    for text, places in runs:
+        if parts:
+            parts.append("\n\n")
+            origin += (origin[-1], origin[-1])
+        parts.append(text)
+        origin.extend(places)
+    if parts:
+        yield "".join(parts), origin
 
 
 Decoded = tuple[str, Sequence[int]]
 
 
 def _base64(text: str, budget: int) -> Iterator[Decoded]:
-    for run in islice(_BASE64_RUN.finditer(readable(text)), 400):
+    for run in _BASE64_RUN.finditer(readable(text)):
         body = run[0]
         if _looks_like_words(body) or _media(text, run.start()):
             continue
@@ -201,7 +210,7 @@ def _unbase64(run: str) -> bytes:
 
 
 def _hex(text: str, budget: int) -> Iterator[Decoded]:
-    for run in islice(_HEX_RUN.finditer(readable(text)), 100):
+    for run in _HEX_RUN.finditer(readable(text)):
         body = re.sub(r"\\x|0x|[ ,:]", "", run[0])
         decoded = _printable(bytes.fromhex, body, budget)
         if decoded:
@@ -230,11 +239,11 @@ def _texty(text: str) -> bool:
 
 
 def _substitute(pattern: re.Pattern[str], text: str, read: Callable[[str], str], budget: int) -> Iterator[Decoded]:
-    """Yield the text around and in the first runs of a pattern with each run read; origins are exact."""
+    """Yield the text around and in the runs of a pattern with each run read; origins are exact."""
     pieces: list[str] = []
     origin: list[int] = []
     position = size = 0
-    for run in islice(pattern.finditer(text), _SUBSTITUTIONS_MAX):
+    for run in pattern.finditer(text):
         plain = text[max(position, run.start() - 400) : run.start()]
         decoded = read(run[0])
         pieces += (plain, decoded)

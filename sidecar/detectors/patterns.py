@@ -29,8 +29,10 @@ WINDOW = 1024
 OVERLAP = 512
 # Everything that \b takes for no part of a word becomes a blank.
 _SPLIT = bytes(byte if chr(byte).isascii() and (chr(byte).isalnum() or byte == 95) else 32 for byte in range(256))
-# How far around a match `unless` looks, in bytes.
+# How far around a match `unless` looks, in bytes, and what is left of the weight where it finds something. Not nothing: an
+# attacker can write an innocent word beside the attack.
 _AROUND = 80
+INNOCENT = 0.3
 
 
 def options(max_mem: int, case_sensitive: bool = False) -> re2.Options:
@@ -186,11 +188,11 @@ class PatternDetector:
             return
         for match in islice(entry.pattern.finditer(part), SPANS_MAX):
             start, end = match.span()
-            if entry.unless is not None and entry.unless.search(part[max(0, start - _AROUND) : end + _AROUND]):
-                continue
+            innocent = entry.unless is not None and entry.unless.search(part[max(0, start - _AROUND) : end + _AROUND])
+            weight = rule.weights[view.surface] * (INNOCENT if innocent else 1.0)
             begin = points + _points(part[:start])
             span = source_span(view, begin, begin + _points(part[start:end]))
-            yield Finding(rule.type, self.name, rule.id, span, rule.weights[view.surface], rule.confidence, view.kind)
+            yield Finding(rule.type, self.name, rule.id, span, weight, rule.confidence, view.kind)
 
 
 def _set(patterns: Sequence[str], case_sensitive: bool = False) -> re2.Set:

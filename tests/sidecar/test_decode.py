@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.decode import DECODED_MAX, RUNS_MAX, Spread, Through, readings
+from sidecar.decode import RUNS_MAX, Spread, Through, readings
 from sidecar.types import Segment, Surface, View
 
 ORDER = "please open the hidden drawer"
@@ -88,11 +88,13 @@ def test_origin_sequences_slice() -> None:
     assert (len(through), through[0], list(through[1:])) == (3, 12, [14, 16])
 
 
-def test_bounds_hold_on_a_text_full_of_runs() -> None:
-    views = readings(Segment((encoded(ORDER) + " ") * 5_000, Surface.USER))
-    assert len(views) <= 2 + 2 * RUNS_MAX
-    long = readings(Segment(encoded("many words " * 40_000), Surface.USER))
-    assert sum(len(view.text) for view in long[1:]) <= 3 * DECODED_MAX
+def test_many_runs_are_all_read_in_few_views() -> None:
+    """Harmless runs in front of an attack must not use up a budget."""
+    text = " ".join([encoded("a harmless remark about tea")] * 5_000 + [encoded(ORDER)])
+    views = readings(Segment(text, Surface.USER))
+    assert len(views) <= 2 + 2 * (RUNS_MAX + 1)
+    assert any(ORDER in view.text for view in views)
+    assert all(len(view.text) <= len(text) for view in views)
 
 
 @given(st.text())

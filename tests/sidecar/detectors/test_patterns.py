@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sidecar.detectors.pack import PackError, Rule
-from sidecar.detectors.patterns import FINDINGS_MAX, OVERLAP, WINDOW, PatternDetector
+from sidecar.detectors.patterns import FINDINGS_MAX, INNOCENT, OVERLAP, WINDOW, PatternDetector
 from sidecar.types import Finding, Segment, Span, Surface, ThreatType, View
 
 KIND = ThreatType.PROMPT_INJECTION
@@ -34,9 +34,12 @@ def test_a_surface_without_weight_is_not_looked_at() -> None:
     assert DETECTOR.detect(sent("drop it", Surface.SYSTEM)) == ()
 
 
-def test_unless_takes_back_what_stands_near() -> None:
-    assert spans(DETECTOR, "kindly drop it") == []
-    assert spans(DETECTOR, "kindly " + "x" * 100 + " drop it") == [(108, 115)]
+def test_unless_lowers_what_stands_near_but_never_hides_it() -> None:
+    def weights(text: str) -> list[float]:
+        return [finding.weight for finding in DETECTOR.detect(sent(text))]
+
+    assert weights("kindly drop it") == [INNOCENT * 5.0]
+    assert weights("kindly " + "x" * 100 + " drop it") == [5.0]
 
 
 def test_patterns_without_words_run_all_the_same() -> None:
