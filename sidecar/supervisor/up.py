@@ -15,7 +15,7 @@ from sidecar.app import policy_path
 from sidecar.config import ConfigError, Settings
 from sidecar.control.policy_file import PolicyFile
 from sidecar.supervisor.child import Runner, StartFailed
-from sidecar.supervisor.plan import children, prepare, write_envoy, write_routes
+from sidecar.supervisor.plan import children, gateway_spec, prepare, write_envoy, write_routes
 from sidecar.telemetry import serve_metrics
 
 _START_S = 60.0
@@ -84,8 +84,10 @@ class _Installation:
     async def _stop(self) -> None:
         _say("stopping: open answers are finished first …")
         await self._drain()
-        for runner in reversed(self.runners):
-            await runner.stop(self.settings.drain_s + 10.0)
+        *behind, envoy = self.runners
+        workers = [runner for runner in behind if runner.child.name.startswith("worker")]
+        for together in ([envoy], workers, [runner for runner in behind if runner not in workers]):
+            await asyncio.gather(*(runner.stop(self.settings.drain_s + 10.0) for runner in together))
         _say("stopped")
 
     async def _drain(self) -> None:
@@ -118,6 +120,9 @@ def _say(text: str) -> None:
 def _doors(settings: Settings, policy: PolicyFile) -> str:
     """Return what a newcomer needs to see after the start."""
     base = f"http://{'localhost' if settings.bind == '127.0.0.1' else settings.bind}:{settings.port}"
+    pages = (
+        base if gateway_spec(settings, policy.current).analytics else f"http://localhost:{settings.analytics_http_port}"
+    )
     provider = (
         f"  provider    a STAND-IN that answers from a script (port {settings.demo_port}): no OPENAI_API_KEY,\n"
         "              OPENROUTER_API_KEY or ANTHROPIC_API_KEY is set. Set one in the environment or in .env for real hosts."
@@ -131,8 +136,8 @@ def _doors(settings: Settings, policy: PolicyFile) -> str:
             "",
             f"  base URL    {base}/v1             OPENAI_BASE_URL={base}/v1",
             f"  generate    {base}/generate",
-            f"  dashboard   {base}/dashboard",
-            f"  API docs    {base}/docs",
+            f"  dashboard   {pages}/dashboard",
+            f"  API docs    {pages}/docs",
             f"  metrics     http://localhost:{settings.metrics_port}/metrics (sidecar), "
             f"http://localhost:{settings.analytics_http_port}/metrics (analytics)",
             provider,
