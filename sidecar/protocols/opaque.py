@@ -11,6 +11,7 @@ from sidecar.protocols.json_body import MalformedBody, leaves, load
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned, UnscannedReason
 
 NAME = "opaque"
+_JSON_LINES = ("ndjson", "jsonl", "json-lines", "jsonlines")
 
 
 def matches(head: Head) -> bool:  # noqa: ARG001 - the shape of every protocol's matches
@@ -32,7 +33,13 @@ def _read(data: bytes, content_type: str) -> tuple[tuple[Segment, ...], tuple[Un
         return (), ()
     body = data.removeprefix(codecs.BOM_UTF8)
     looks_like = body.lstrip()[:1] in (b"{", b"[")
-    declared = "json" in content_type.lower() or (looks_like and not content_type)
+    kind = content_type.lower()
+    if any(name in kind for name in _JSON_LINES):
+        values = enumerate(load(line) for line in body.splitlines() if line.strip())
+        return tuple(
+            Segment(t, Surface.USER, number, path) for number, value in values for path, t in leaves(value)
+        ), ()
+    declared = "json" in kind or (looks_like and not content_type)
     if declared or looks_like:
         try:
             return tuple(Segment(text, Surface.USER, -1, path) for path, text in leaves(load(body))), ()

@@ -88,3 +88,17 @@ def test_answer_beyond_the_limit_is_read_up_to_it_and_counted(letter: str) -> No
     found = reply(data[:1000], data[1000:])
     assert found.unscanned == (Unscanned(UnscannedReason.LIMIT, len(data) - limit),)
     assert [s.text for s in found.segments] == [data[:limit].decode("utf-8", "ignore")]
+
+
+@pytest.mark.parametrize("content_type", ["application/x-ndjson", "application/jsonl; charset=utf-8"])
+def test_json_lines_are_read_line_by_line(content_type: str) -> None:
+    found = read(b'{"a": "\\u0061 text that is long enough"}\n\n["another text, just as long"]\n', content_type)
+    assert found == LlmMessage(
+        "opaque",
+        (
+            Segment(LONG, Surface.USER, 0, "/a"),
+            Segment("another text, just as long", Surface.USER, 1, "/0"),
+        ),
+    )
+    with pytest.raises(MalformedBody):
+        read(b'{"a": 1}\n{"a"', content_type)
