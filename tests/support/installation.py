@@ -31,10 +31,12 @@ class Installation:
         data.mkdir(parents=True, exist_ok=True)
         if policy:
             (data / "policy.yaml").write_text(policy)
+        self._starts = 0
         self._output = (data / "up.out").open("a+")
         self.process = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
+        self._starts += 1
         options = [f"--{name}={port}" for name, port in self.ports.items()]
         clean = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and not k.startswith("DOUANE_")}
         return subprocess.Popen(
@@ -47,7 +49,9 @@ class Installation:
 
     def wait(self) -> "Installation":
         """Wait until the doors are printed."""
-        eventually(lambda: "Douane is up" in self.output() or self.process.poll() is not None, _START_S)
+        eventually(
+            lambda: self.output().count("Douane is up") >= self._starts or self.process.poll() is not None, _START_S
+        )
         if self.process.poll() is not None:
             raise AssertionError(f"douane up ended with {self.process.returncode}:\n{self.output()}")
         return self
