@@ -1,4 +1,4 @@
-"""One worker, constructed top to bottom: settings, policy, pipeline, spool, publisher, server.
+"""One worker, constructed top to bottom: settings, policy, rules, spool, publisher, server.
 
 In: Settings and the worker's index. Out: a running worker, until it is told to stop.
 Here are the clock, the randomness, the files and the threads that everything else is handed.
@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,8 +24,8 @@ import msgspec
 from douane.v1.control_pb2 import PublishResponse
 
 from sidecar.config import Settings
+from sidecar.control.packs_folder import PacksFolder
 from sidecar.control.policy_file import PolicyFile
-from sidecar.detectors import ruleset_version
 from sidecar.extproc.exchange import Exchange
 from sidecar.extproc.server import Desk, build_server
 from sidecar.extproc.surroundings import Surroundings
@@ -50,6 +51,11 @@ def socket_path(folder: Path, index: int) -> Path:
 def policy_path(settings: Settings) -> Path | None:
     """Return the policy file in use, None when there is none."""
     return _chosen(settings.policy_file, settings.folder / "policy.yaml")
+
+
+def packs_path(settings: Settings) -> Path:
+    """Return the folder of users' packs; it need not exist unless it was named."""
+    return settings.packs_dir.expanduser() if settings.packs_dir else settings.folder / "packs"
 
 
 def models_path(settings: Settings) -> Path:
@@ -115,22 +121,21 @@ class Worker:
         self.policy = PolicyFile(policy_path(settings), settings.default_policy(), self.counts.policy_read)
         self.spool = _open_spool(settings, index)
         self.counts.recovered(self.spool.recovered)
-        self.pipeline = Pipeline(_monotonic_us)
+        self.packs = PacksFolder(packs_path(settings), self.counts.packs_read, required=settings.packs_dir is not None)
+        self.around = self._surroundings()
         self.threads = ThreadPoolExecutor(2, thread_name_prefix="inspect")
         self.channel = grpc.aio.insecure_channel(_analytics_address(settings))
         self.publisher = Publisher(self.spool, _sender(self.channel), self.counts, time.monotonic, Random())
         self.server = build_server(self._desk(index), f"unix:{socket_path(settings.folder, index)}")
 
     def _desk(self, index: int) -> Desk:
-        around = self._surroundings()
         next_id = decision_ids(time.time_ns, os.urandom)
         return Desk(
-            pipeline=self.pipeline,
             spool=self.spool,
             counts=self.counts,
-            new_exchange=lambda: Exchange(next_id(), self.policy.current, around),
+            new_exchange=lambda: Exchange(next_id(), self.policy.current, self.around),
             now_us=_monotonic_us,
-            digest=around.identifier.digest,
+            digest=self.around.identifier.digest,
             sidecar=f"{socket.gethostname()}/{index}",
             threads=self.threads,
         )
@@ -139,7 +144,7 @@ class Worker:
         settings = self.settings
         providers = settings.providers()
         return Surroundings(
-            pipeline=self.pipeline,
+            pipeline=Pipeline(_monotonic_us, self.packs.current),
             identifier=Identifier(
                 digest_key(settings),
                 settings.user_header,
@@ -150,10 +155,13 @@ class Worker:
             models=load_models(models_path(settings), tuple(p.name for p in providers)),
             keys=_generate_keys(settings),
             paths={p.name: f"{p.upstream_prefix}chat/completions" for p in providers},
-            ruleset_version=ruleset_version(),
             wall_offset_us=time.time_ns() // 1000 - _monotonic_us(),
             refusal=refusal_body,
         )
+
+    def _rules_changed(self) -> None:
+        """Exchanges that begin from now on see the new rules; those under way keep theirs."""
+        self.around = replace(self.around, pipeline=Pipeline(_monotonic_us, self.packs.current))
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then finish what is under way and deliver what waits."""
@@ -163,12 +171,13 @@ class Worker:
             loop.add_signal_handler(number, stop.set)
         await self.server.start()
         log.info("worker.ready", extra={"pid": os.getpid(), "recovered": self.spool.recovered})
-        tasks = [loop.create_task(work) for work in (self.publisher.run(), self.policy.watch(), self._heartbeat())]
+        watches = self.policy.watch(), self.packs.watch(self._rules_changed)
+        tasks = [loop.create_task(work) for work in (self.publisher.run(), *watches, self._heartbeat())]
         waiting = loop.create_task(stop.wait())
         await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         broken = [task.exception() for task in tasks if task.done() and not task.cancelled()]
         await self._stop([waiting, *tasks])
-        if broken:  # a worker that no longer delivers, or no longer reads its policy, must not go on as if nothing were
+        if broken:  # a worker that no longer delivers, or no longer reads its policy or rules, must not go on as if nothing were
             raise RuntimeError("a background task of the worker ended") from broken[0]
 
     async def _heartbeat(self) -> None:

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     models_file: Path | None = Field(
         None, description="Model names of /generate; default: models.yaml in the data folder"
     )
+    packs_dir: Path | None = Field(
+        None, description="Folder of your own rules, hot-reloaded; default: packs in the data folder, if it exists"
+    )
     max_body_bytes: int = Field(
         16 * 1024 * 1024, ge=1024, le=128 * 1024 * 1024, description="Largest request body, bytes"
     )

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from sidecar import scoring
 from sidecar.decode import readings
-from sidecar.detectors import DETECTORS, Detector
+from sidecar.detectors import Detector
+from sidecar.detectors.ruleset import Ruleset
 from sidecar.protocols import protocol_for
 from sidecar.protocols.json_body import MalformedBody
 from sidecar.types import (
@@ -43,10 +44,10 @@ class _Stopped(Exception):  # noqa: N818 - never leaves this module
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The stations in order. now_us is a monotonic clock in microseconds."""
+    """The stations in order. now_us is a monotonic clock in microseconds; a pipeline never changes its rules."""
 
     now_us: Callable[[], int]
-    detectors: tuple[Detector, ...] = DETECTORS
+    ruleset: Ruleset
 
     def inspect(self, head: Head, data: bytes, deadline_us: int) -> Inspection:
         """Return what looking at a request brought to light; deadline_us is on the pipeline's clock."""
@@ -71,11 +72,21 @@ class Pipeline:
         skipped = sum(item.bytes for item in reply.unscanned)
         return assessment, Coverage(body_bytes, max(0, body_bytes - skipped), reply.unscanned)
 
+    def inspect_text(self, segment: Segment, deadline_us: int) -> Inspection:
+        """Return what looking at one text brought to light, as if it stood in a request; bytes are those of its UTF-8."""
+        message = LlmMessage("text", (segment,))
+        size = len(segment.text.encode("utf-8", "surrogatepass"))
+        try:
+            assessment = self._assess(message.segments, deadline_us)
+        except _Stopped as stopped:
+            return uninspected(stopped.failure, size, message)
+        return Inspection(message, assessment, Coverage(size, size))
+
     def _assess(self, segments: Iterable[Segment], deadline_us: int) -> Assessment:
         found: list[tuple[Segment, Finding]] = []
         for segment in segments:
             for view in readings(segment):
-                for detector in self.detectors:
+                for detector in self.ruleset.detectors:
                     found.extend((segment, finding) for finding in _detect(detector, view))
                     if self.now_us() > deadline_us:
                         raise _Stopped(InspectionFailed(FailureKind.DEADLINE, f"after detector {detector.name}"))

@@ -36,6 +36,7 @@ REJECTED = Counter("douane_records_rejected_total", "Records analytics will neve
 PUBLISH_FAILURES = Counter("douane_publish_failures_total", "Deliveries that failed and will be tried again")
 RECOVERED = Counter("douane_records_recovered_total", "Exchanges found unfinished after a kill and marked incomplete")
 POLICY_RELOADS = Counter("douane_policy_reloads_total", "Times the policy file was read again", ("result",))
+PACK_RELOADS = Counter("douane_packs_reloads_total", "Times the folder of users' rules was read again", ("result",))
 SPOOL_WAITING = Gauge("douane_spool_waiting_records", "Final records waiting for delivery", multiprocess_mode="livesum")
 SPOOL_OPEN = Gauge("douane_spool_open_records", "Exchanges under way", multiprocess_mode="livesum")
 
@@ -96,6 +97,10 @@ class Counts:
     def policy_read(self, *, good: bool) -> None:
         """Count a reading of the policy file."""
         POLICY_RELOADS.labels("ok" if good else "refused").inc()
+
+    def packs_read(self, *, good: bool) -> None:
+        """Count a reading of the users' rules."""
+        PACK_RELOADS.labels("ok" if good else "refused").inc()
 
     def watch_spool(self, waiting: Callable[[], int], open_: Callable[[], int]) -> Callable[[], None]:
         """Return a function that shows the spool's depth; call it now and then."""

@@ -43,7 +43,7 @@ STATION_IMPORTS: dict[str, set[str]] = {
     "sidecar.refusal": set(),
     "sidecar.protocols": set(),
     "sidecar.record": {"sidecar.edit"},
-    "sidecar.control": {"sidecar.policy"},
+    "sidecar.control": {"sidecar.policy", "sidecar.detectors"},
     "sidecar.envoyconf": set(),
     "sidecar.demo": set(),
 }

@@ -2,10 +2,12 @@
 
 In: Segments or Views. Out: Findings. Detectors report; weighing is scoring's business, acting policy's.
 A detector has `name`, `RULES` (each with an id) and `detect(view)`; it holds no state and may run in several threads.
-A new one is a file here and a line in DETECTORS.
+A new one is a file here and a line in DETECTORS. What users add to these is in ruleset.py.
 """
 
 import hashlib
+from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Protocol
 
@@ -41,12 +43,18 @@ def _text(name: str) -> str:
     return (files(__name__) / "packs" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
+@cache
+def shipped_words() -> Mapping[str, str]:
+    """Return the word lists we ship, by name."""
+    return load_words(_text("words"))
+
+
 def load_rules() -> tuple[Rule, ...]:
     """Return the rules of all packs we ship, in the order of PACKS.
 
     Raises: PackError for a pack that cannot be used.
     """
-    words = load_words(_text("words"))
+    words = shipped_words()
     return tuple(rule for name in PACKS for rule in load_pack(_text(name), words, f"{name}.yaml"))
 
 

@@ -29,6 +29,11 @@ _EVERYDAY = re.compile(
     r"|aux?|ce|de|des|du|en|est|et|la|le|les|ne|pas|plus|que|qui|sur|ton|tu|une?|votre|vous"
     r"|das|dein|den|der|die|ein|ist|mir|nicht|sie|und|zu|con|del|di|e|el|il|las|lo|los|mi|o|os|para|per|por|se|sin|sua?|te|tus?"
 )
+_CODE = re.compile(r"\\x(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{2}))")
+_CATEGORY = re.compile(r"\\[pP](?:\{\^?\w+\}|\w)")
+_COUNTED = re.compile(r"\{\d+(?:,\d*)?\}")
+# What RE2 knows and this reader does not: it would see words where there are none, and keep a rule from running.
+_UNREAD = re.compile(r"(?:[^\\]|^)(?:\\\\)*(\(\?(?![a-zA-Z-]*:)[^)]{0,12}\)?|\\[QCE0-9])")
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r"}
 
 
@@ -61,6 +66,12 @@ def gates(pattern: str) -> tuple[frozenset[str], ...]:
     root, _ = _parse(pattern, 0)
     found = sorted(set(_required(root)), key=_plainness)
     return tuple(found[:GATES_MAX])
+
+
+def unread(pattern: str) -> str:
+    """Return the first piece of a pattern that gates cannot be read from, "" when there is none."""
+    found = _UNREAD.search(pattern)
+    return found[1] if found else ""
 
 
 def is_far(pattern: str) -> bool:
@@ -231,20 +242,25 @@ def _item(pattern: str, start: int) -> tuple[Node, int]:
 
 def _escape(pattern: str, start: int) -> tuple[Node, int]:
     """Return the node of an escape: a literal where it names one character, else wide."""
-    if pattern.startswith(r"\x{", start):
-        end = pattern.index("}", start)
-        return Node("literal", chr(int(pattern[start + 3 : end], 16))), end + 1
+    code = _CODE.match(pattern, start)
+    if code:
+        return Node("literal", chr(int(code[1] or code[2], 16))), code.end()
+    category = _CATEGORY.match(pattern, start)
+    if category:
+        return Node("wide", ""), category.end()
     char = pattern[start + 1]
     if char in _CONTROLS:
         return Node("literal", _CONTROLS[char]), start + 2
     kind = {"b": "edge", "s": "blank"}.get(char, "wide" if char.isalnum() else "literal")
-    return Node(kind, char), start + (3 if char == "p" else 2)
+    return Node(kind, char), start + 2
 
 
 def _repeated(node: Node, pattern: str, position: int) -> tuple[Node, int]:
     """Return a node with the quantifier behind it, if there is one."""
     if position >= len(pattern) or pattern[position] not in "?*+{":
         return node, position
+    if pattern[position] == "{" and not _COUNTED.match(pattern, position):
+        return node, position  # RE2 takes a brace that counts nothing for itself
     least, most, end = _quantifier(pattern, position)
     if end < len(pattern) and pattern[end] == "?":
         end += 1
@@ -263,7 +279,12 @@ def _quantifier(pattern: str, position: int) -> tuple[int, int, int]:
 
 def _class_end(pattern: str, start: int) -> int:
     """Return where a character class ends."""
-    position = start + 2 if pattern[start + 1] != "^" else start + 3
+    position = start + 2 if pattern[start + 1] == "^" else start + 1
+    if pattern[position] == "]":
+        position += 1
     while pattern[position] != "]":
-        position += 2 if pattern[position] == "\\" else 1
+        if pattern.startswith("[:", position):
+            position = pattern.index(":]", position) + 2
+        else:
+            position += 2 if pattern[position] == "\\" else 1
     return position + 1

@@ -4,6 +4,7 @@ In: the text of a pack and of the word lists. Out: Rules with patterns ready for
 A pattern is RE2, case-insensitive, with two shorthands: a blank outside [...] means \\s+
 (an optional one \\s*), and <name> stands for the
 word list of that name (packs/words.yaml), which may hold other <names>.
+A rule may carry texts of its own that it must raise, or must not: `douane rules check` runs them.
 Never: a rule without source and reason; patterns that RE2 refuses; the same id twice.
 """
 
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import msgspec
 import yaml
 
+from sidecar.detectors.gates import unread
 from sidecar.types import Surface, ThreatType
 
 # Where text of people and of the world arrives. system and tool_definition hold orders by nature, output is ours.
@@ -23,6 +25,8 @@ _ID = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _NAME = re.compile(r"<([a-z][a-z0-9_]*)>")
 _CLASS_OR_BLANK = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]| +[?*]?")
 _WORDS_DEEP = 6
+PATTERN_MAX = 200_000  # characters of a pattern with its word lists written out; ours stay below 40,000
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads our packs ten times faster
 
 
 class PackError(ValueError):
@@ -43,6 +47,8 @@ class RuleSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     weights: dict[Surface, float] = msgspec.field(default_factory=dict)
     unless: str = ""
     confidence: float = 1.0
+    must_fire: tuple[str, ...] = ()
+    must_not_fire: tuple[str, ...] = ()
 
 
 class PackSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -62,19 +68,38 @@ class Rule:
     patterns: tuple[str, ...]
     unless: str
     confidence: float
+    source: str = ""
+    must_fire: tuple[str, ...] = ()
+    must_not_fire: tuple[str, ...] = ()
+    file: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the rule stands, as complaints begin."""
+        return f"{self.file}: rule {self.id}" if self.file else f"rule {self.id}"
 
 
-def load_words(text: str) -> dict[str, str]:
+def read_yaml(text: str, file: str) -> object:
+    """Return what a YAML text says.
+
+    Raises: PackError naming the file when it is not YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_YAML)  # noqa: S506 - both are safe loaders
+    except yaml.YAMLError as error:
+        raise PackError(f"{file}: not YAML: {error}") from error
+
+
+def load_words(text: str, file: str = "words") -> dict[str, str]:
     """Return the word lists of packs/words.yaml as alternations.
 
     Shape: name -> "(?:a|b|c)"; alternatives are set apart by " | " and may name other lists.
     Raises: PackError when the file is not a mapping of names to such texts.
     """
-    raw = yaml.safe_load(text)
     try:
-        lists = msgspec.convert(raw, dict[str, str])
+        lists = msgspec.convert(read_yaml(text, file), dict[str, str])
     except msgspec.ValidationError as error:
-        raise PackError(f"words: {error}; write each list as `name: word | word`") from error
+        raise PackError(f"{file}: {error}; write each list as `name: word | word`") from error
     return {name: f"(?:{'|'.join(alternatives.split(' | '))})" for name, alternatives in lists.items()}
 
 
@@ -83,12 +108,11 @@ def load_pack(text: str, words: Mapping[str, str], file: str) -> tuple[Rule, ...
 
     Raises: PackError naming file, rule and field.
     """
+    raw = read_yaml(text, file)
     try:
-        spec = msgspec.convert(yaml.safe_load(text), PackSpec)
-    except yaml.YAMLError as error:
-        raise PackError(f"{file}: not YAML: {error}") from error
+        spec = msgspec.convert(raw, PackSpec)
     except msgspec.ValidationError as error:
-        raise PackError(f"{file}: {_place(text, str(error))}") from error
+        raise PackError(f"{file}: {_place(raw, str(error))}") from error
     return tuple(_rule(rule, spec.family, words, file) for rule in spec.rules)
 
 
@@ -97,18 +121,30 @@ def check_unique(rules: Iterable[Rule]) -> None:
     seen: set[str] = set()
     for rule in rules:
         if rule.id in seen:
-            raise PackError(f"rule {rule.id}: the id is used twice; give one of the two rules another id")
+            raise PackError(f"{rule.place}: id: it is used twice; give one of the two rules another id")
         seen.add(rule.id)
 
 
-def _place(text: str, message: str) -> str:
-    """Put the rule's id in front of msgspec's message, which counts rules by number only."""
+def _place(raw: object, message: str) -> str:
+    """Put the rule's id in front of msgspec's message, which counts rules by number only, and the remedy behind it."""
+    message += _remedy(message)
     number = re.search(r"rules\[(\d+)\]", message)
-    raw = yaml.safe_load(text)
     if number is None or not isinstance(raw, dict):
         return message
     rule = raw["rules"][int(number[1])]
     return f"rule {rule.get('id', number[1]) if isinstance(rule, dict) else number[1]}: {message}"
+
+
+def _remedy(message: str) -> str:
+    """Return what may stand there instead, for the mistakes that have a closed answer."""
+    known: Iterable[str] = ()
+    if "unknown field" in message:
+        known = RuleSpec.__struct_fields__ if "rules[" in message else PackSpec.__struct_fields__
+    elif "Invalid enum value" in message:
+        known = [member.value for member in (ThreatType if message.endswith(".type`") else Surface)]
+    elif "rules" not in message:
+        known = PackSpec.__struct_fields__
+    return f"; known: {', '.join(known)}" if known else ""
 
 
 def _rule(spec: RuleSpec, family: str, words: Mapping[str, str], file: str) -> Rule:
@@ -130,18 +166,28 @@ def _rule(spec: RuleSpec, family: str, words: Mapping[str, str], file: str) -> R
         unless = expand(spec.unless, words)
     except KeyError as error:
         raise refuse("pattern", f"no word list is called {error}; add it to words.yaml") from error
-    return Rule(spec.id, spec.type, weights, expanded, unless, spec.confidence)
+    except ValueError as error:
+        raise refuse("pattern", str(error)) from error
+    for pattern in patterns:
+        if unread(pattern):
+            raise refuse("pattern", f"write {unread(pattern)!r} in another way: groups as (?:...), \\x41 for codes")
+    cases = spec.must_fire, spec.must_not_fire
+    return Rule(spec.id, spec.type, weights, expanded, unless, spec.confidence, spec.source, *cases, file)
 
 
 def expand(pattern: str, words: Mapping[str, str]) -> str:
     """Return a pattern as RE2 reads it: word lists written out, blanks made \\s+.
 
-    Raises: KeyError for a word list that does not exist.
+    Raises: KeyError for a word list that does not exist, ValueError for lists that hold each other or too much.
     """
     for _ in range(_WORDS_DEEP):
         if not _NAME.search(pattern):
             break
         pattern = _NAME.sub(lambda match: words[match[1]], pattern)
+        if len(pattern) > PATTERN_MAX:
+            raise ValueError(f"with its word lists it is longer than {PATTERN_MAX:,} characters; name fewer lists")
+    if _NAME.search(pattern):
+        raise ValueError(f"word lists nest deeper than {_WORDS_DEEP}, or hold each other; write one of them out")
     return _CLASS_OR_BLANK.sub(_blank, pattern.strip())
 
 

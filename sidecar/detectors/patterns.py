@@ -33,6 +33,7 @@ _SPLIT = bytes(byte if chr(byte).isascii() and (chr(byte).isalnum() or byte == 9
 # attacker can write an innocent word beside the attack.
 _AROUND = 80
 INNOCENT = 0.3
+_SHOWN = 200  # characters of a pattern that a complaint quotes
 
 
 def options(max_mem: int, case_sensitive: bool = False) -> re2.Options:
@@ -219,4 +220,7 @@ def _compile(rule: Rule, pattern: str) -> re2._Regexp:
     try:
         return re2.compile(pattern.encode(), options(RULE_MEMORY_BYTES))
     except re2.error as error:
-        raise PackError(f"rule {rule.id}: RE2 refuses the pattern {pattern!r}: {error}") from error
+        shown = pattern if len(pattern) <= _SHOWN else f"{pattern[:_SHOWN]}..."
+        raise PackError(
+            f"{rule.place}: pattern: RE2 refuses {shown!r}: {error}; see github.com/google/re2/wiki/Syntax"
+        ) from error

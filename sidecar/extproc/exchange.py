@@ -38,7 +38,7 @@ from sidecar.extproc.events import (
 )
 from sidecar.extproc.surroundings import Surroundings
 from sidecar.extproc.translate import mission_answer, provider_call
-from sidecar.pipeline import uninspected
+from sidecar.pipeline import Pipeline, uninspected
 from sidecar.policy import Policy, decide, on_failure, refusal_of
 from sidecar.protocols import ReplyReader, generate, protocol_for
 from sidecar.types import (
@@ -67,7 +67,7 @@ class State(StrEnum):
 
 
 class Exchange:
-    """One stream of Envoy's. It keeps the policy snapshot it began with."""
+    """One stream of Envoy's. It keeps the policy snapshot and the rules it began with."""
 
     __slots__ = (
         "_answer_head",
@@ -109,6 +109,11 @@ class Exchange:
         self._first_byte_us = 0
         self._body_bytes = 0
         self._completed = False
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The line that this exchange's texts go down."""
+        return self._around.pipeline
 
     @property
     def started_unix_us(self) -> int:
@@ -197,7 +202,7 @@ class Exchange:
             decision=decision,
             outcome=outcome,
             policy_version=self._policy.version,
-            ruleset_version=self._around.ruleset_version,
+            ruleset_version=self._around.pipeline.ruleset.version,
             capture=self._policy.content_capture,
             started_unix_us=self.started_unix_us,
             inspect_us=self._inspection_us,

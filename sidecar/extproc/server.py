@@ -51,7 +51,6 @@ class Counts(Protocol):
 class Desk:
     """What every stream of a worker shares. now_us is the monotonic clock in microseconds."""
 
-    pipeline: Pipeline
     spool: Spool
     counts: Counts
     new_exchange: Callable[[], Exchange]
@@ -94,7 +93,7 @@ class _Stream:
     async def _inspected(self, step: Step) -> Step:
         if step.inspect is None:
             return step
-        inspection = await _inspect(self._desk, step.inspect)
+        inspection = await _inspect(self._desk, self._exchange.pipeline, step.inspect)
         return self._exchange.receive(Inspected(self._desk.now_us(), inspection))
 
     def _saved(self, step: Step) -> Step:
@@ -156,12 +155,12 @@ def _log_done(verdict: Verdict) -> None:
     log.log(level, "exchange.decided", extra=fields)
 
 
-async def _inspect(desk: Desk, ask: Inspect) -> Inspection:
+async def _inspect(desk: Desk, pipeline: Pipeline, ask: Inspect) -> Inspection:
     """Return the inspection; one that overruns its deadline in a thread is given up, and says so."""
     if len(ask.data) <= INLINE_BYTES:
-        return desk.pipeline.inspect(ask.head, ask.data, ask.deadline_us)
+        return pipeline.inspect(ask.head, ask.data, ask.deadline_us)
     work = asyncio.get_running_loop().run_in_executor(
-        desk.threads, desk.pipeline.inspect, ask.head, ask.data, ask.deadline_us
+        desk.threads, pipeline.inspect, ask.head, ask.data, ask.deadline_us
     )
     try:
         return await asyncio.wait_for(work, max(0.0, (ask.deadline_us - desk.now_us()) / 1e6))

@@ -1,4 +1,4 @@
-"""What every exchange of a worker shares, made once at its start.
+"""What every exchange of a worker shares: made at its start, and again with another pipeline when the rules change.
 
 In: nothing. Out: Surroundings.
 """
@@ -21,6 +21,5 @@ class Surroundings:
     models: Mapping[str, generate.Target]
     keys: Mapping[str, str]
     paths: Mapping[str, str]
-    ruleset_version: str
     wall_offset_us: int
     refusal: Callable[[Verdict], bytes]

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from douane.envoy.ext_proc_pb2 import ProcessingRequest
 
-from sidecar.detectors import ruleset_version
+from sidecar.detectors.ruleset import DEFAULT
 from sidecar.extproc import codec
 from sidecar.extproc.events import Inspected
 from sidecar.extproc.exchange import Exchange
@@ -88,12 +88,11 @@ def measure(folder: Path, batches: int) -> RecordCosts:
 
 def _surroundings() -> Surroundings:
     return Surroundings(
-        pipeline=Pipeline(_now_us),
+        pipeline=Pipeline(_now_us, DEFAULT),
         identifier=Identifier(b"k" * 32),
         models={},
         keys={},
         paths={},
-        ruleset_version=ruleset_version(),
         wall_offset_us=0,
         refusal=refusal_body,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from sidecar.detectors.ruleset import DEFAULT
 from sidecar.pipeline import Pipeline
 from sidecar.types import Head
 from tests.bench.bodies import KIB, SERIAL, pool, stamped
@@ -91,7 +92,7 @@ def test_every_message_of_a_body_carries_its_serial(size: int) -> None:
 
 @pytest.mark.parametrize("size", [1, 10, 100])
 def test_bodies_raise_no_alert(size: int) -> None:
-    pipeline = Pipeline(lambda: 0)
+    pipeline = Pipeline(lambda: 0, DEFAULT)
     for serial, body in enumerate(pool(size * KIB, 60)):
         inspection = pipeline.inspect(Head("POST", "/v1/chat/completions"), stamped(body, serial * 1_234_567), 1)
         assert inspection.failure is None

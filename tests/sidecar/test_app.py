@@ -20,6 +20,7 @@ from sidecar.app import Worker, decision_ids, digest_key, load_models, models_pa
 from sidecar.config import Settings
 from sidecar.protocols.generate import Target
 from sidecar.record.spool import Spool
+from sidecar.types import Head
 from tests.sidecar.values import chat
 
 NOW_NS = 1_645_557_742_000_000_000  # RFC 9562's own example, appendix A.6
@@ -139,6 +140,27 @@ async def test_worker_answers_until_it_is_told_to_stop_and_keeps_what_it_could_n
     spool = Spool(folder / "spool" / "worker-0.db")
     assert (spool.recovered, spool.waiting) == (0, 1)  # the open exchange was recorded as aborted, not left open
     spool.close()
+
+
+@pytest.mark.server
+async def test_exchanges_keep_the_rules_they_began_with(folder: Path) -> None:
+    worker = Worker(settings(folder, workers=1), 0)
+    before = worker.around
+    (folder / "packs").mkdir()
+    (folder / "packs" / "shop.yaml").write_text(
+        "family: shop\nrules:\n"
+        "  - {id: shop.a, type: jailbreak, weight: 15, pattern: free voucher, source: here, why: a test}\n"
+    )
+    assert worker.packs.refresh()
+    worker._rules_changed()
+    old, new = before.pipeline, worker.around.pipeline
+    assert (new.ruleset, new.ruleset.version != old.ruleset.version) == (worker.packs.current, True)
+    head = Head("POST", "/v1/chat/completions")
+    assert [p.inspect(head, chat("a free voucher"), 2**62).assessment.score for p in (old, new)] == [0.0, 15.0]
+    worker.spool.close()
+    await worker.channel.close()
+    await worker.server.stop(None)
+    worker.threads.shutdown()
 
 
 @pytest.mark.server

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from sidecar.detectors.ruleset import Ruleset
 from sidecar.pipeline import Pipeline, uninspected
 from sidecar.types import (
     Assessment,
@@ -25,7 +26,7 @@ from tests.sidecar.values import ATTACK, CHAT, OTHER, WARNING, Broken, Words, ch
 
 
 def pipeline(*detectors: object, now_us: Callable[[], int] = lambda: 0) -> Pipeline:
-    return Pipeline(now_us, detectors or (Words(),))  # type: ignore[arg-type]
+    return Pipeline(now_us, Ruleset(detectors or (Words(),), "rules-1"))  # type: ignore[arg-type]
 
 
 def lost(size: int) -> Coverage:
@@ -122,6 +123,20 @@ def test_reply_is_scanned_and_its_coverage_told() -> None:
 
 def test_reply_that_cannot_be_scanned_is_not_called_clean() -> None:
     assert pipeline(Broken()).inspect_reply(REPLY, 100, 1) == (Assessment(), lost(100))
+
+
+def test_one_text_is_inspected_as_in_a_request() -> None:
+    segment = Segment(f"é {ATTACK}", Surface.DOCUMENT)
+    found = pipeline().inspect_text(segment, 1)
+    assert (found.assessment.score, found.coverage, found.message.segments) == (20.0, Coverage(9, 9), (segment,))
+
+
+def test_one_text_that_cannot_be_inspected_is_not_called_clean() -> None:
+    found = pipeline(Broken()).inspect_text(Segment("é", Surface.USER), 1)
+    assert (found.failure, found.coverage) == (
+        InspectionFailed(FailureKind.DETECTOR_ERROR, "broken: KeyError"),
+        lost(2),
+    )
 
 
 def test_uninspected_is_never_complete() -> None:

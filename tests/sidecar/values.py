@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sidecar.detectors.ruleset import Ruleset
 from sidecar.extproc.surroundings import Surroundings
 from sidecar.identity import Identifier
 from sidecar.pipeline import Pipeline
@@ -59,12 +60,11 @@ class Broken:
 def around(now_us: Callable[[], int] = lambda: 0, **changes: Any) -> Surroundings:
     """Return the surroundings of an exchange, with a clock that stands still unless one is given."""
     values: dict[str, Any] = {
-        "pipeline": Pipeline(now_us, (Words(),)),
+        "pipeline": Pipeline(now_us, Ruleset((Words(),), "rules-1")),
         "identifier": IDENTIFIER,
         "models": {"gpt4": Target("openai", "gpt-4o"), "llama3": Target("openrouter", "meta/llama-3")},
         "keys": {"openai": "our-key"},
         "paths": {"openai": "/v1/chat/completions", "openrouter": "/api/v1/chat/completions"},
-        "ruleset_version": "rules-1",
         "wall_offset_us": 1_700_000_000_000_000,
         "refusal": refusal_body,
     }

@@ -3,8 +3,10 @@
 import pytest
 
 from sidecar.detectors import DETECTORS
-from sidecar.detectors.gates import STEM_MAX, WORDS_HELD, Words, branches, gates, is_far
+from sidecar.detectors.gates import STEM_MAX, WORDS_HELD, Words, branches, gates, is_far, unread
+from sidecar.detectors.pack import Rule
 from sidecar.detectors.patterns import PatternDetector
+from sidecar.types import Surface, ThreatType, View
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,40 @@ def test_few_patterns_stand_behind_no_gate() -> None:
     detector = DETECTORS[0]
     assert isinstance(detector, PatternDetector)
     assert len(detector._direct) <= 24
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"drop\x41ll", "dropAll"),
+        (r"drop\x{41}ll", "dropAll"),
+        (r"drop[[:alpha:]]ll", "dropall"),
+        (r"[^[:space:]]rop", "drop"),
+        (r"[\]d]rop", "drop"),
+        (r"[]d]rop", "drop"),
+        (r"\p{Greek}rop", "αrop"),
+        (r"\pLrop", "drop"),
+        (r"drop{it}", "drop{it}"),
+        (r"drop{,2}", "drop{,2}"),
+        (r"a{2}", "aa"),
+    ],
+)
+def test_users_syntax_does_not_close_a_gate(pattern: str, text: str) -> None:
+    rule = Rule("t.a", ThreatType.JAILBREAK, {Surface.USER: 5.0}, (pattern,), "", 1.0)
+    view = View("as_sent", text, range(len(text)), Surface.USER)
+    assert [found.rule_id for found in PatternDetector("t", [rule]).detect(view)] == ["t.a"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "piece"),
+    [
+        (r"(?i)drop", "(?i)"),
+        (r"a(?P<name>b)", "(?P<name>b)"),
+        (r"\Qdrop\E", r"\Q"),
+        (r"drop\101", r"\1"),
+        (r"(?i:drop) (?:it) \\Q", ""),
+        (r"plain", ""),
+    ],
+)
+def test_what_gates_cannot_read_is_named(pattern: str, piece: str) -> None:
+    assert unread(pattern) == piece

@@ -5,7 +5,7 @@ import pytest
 from sidecar.detectors.pack import PackError, Rule, check_unique, expand, load_pack, load_words
 from sidecar.types import Surface, ThreatType
 
-WORDS = {"drop": "(?:ignore|forget)"}
+WORDS = {"drop": "(?:ignore|forget)", "round": "(?:<round>)", "grows": "(?:" + "<grows>|" * 99 + "x)"}
 GOOD = {
     "id": "test.rule",
     "type": "jailbreak",
@@ -22,7 +22,14 @@ def pack(**changes: str) -> str:
 
 
 def test_a_rule_is_read() -> None:
-    text = pack(surfaces="[user]", weights="{tool_call: 9}", patterns="['b c?']", unless="'<drop>'")
+    text = pack(
+        surfaces="[user]",
+        weights="{tool_call: 9}",
+        patterns="['b c?']",
+        unless="'<drop>'",
+        must_fire="[drop it]",
+        must_not_fire="[keep it]",
+    )
     assert load_pack(text, WORDS, "test.yaml") == (
         Rule(
             "test.rule",
@@ -31,6 +38,10 @@ def test_a_rule_is_read() -> None:
             (r"(?:ignore|forget)\s+it", r"b\s+c?"),
             "(?:ignore|forget)",
             1.0,
+            "here",
+            ("drop it",),
+            ("keep it",),
+            "test.yaml",
         ),
     )
 
@@ -42,12 +53,15 @@ def test_a_rule_is_read() -> None:
         ({"weight": "0"}, r"rule test.rule: weight: use a number above 0 and up to 20"),
         ({"weight": "21"}, r"rule test.rule: weight"),
         ({"weight": "heavy"}, r"rule test.rule: Expected `float`"),
-        ({"type": "rudeness"}, r"rule test.rule: Invalid enum value 'rudeness'"),
-        ({"surfaces": "[moon]"}, r"rule test.rule: Invalid enum value 'moon'"),
+        ({"type": "rudeness"}, r"rule test.rule: Invalid enum value 'rudeness' .*known: prompt_injection, "),
+        ({"surfaces": "[moon]"}, r"rule test.rule: Invalid enum value 'moon' .*known: system, user, "),
         ({"pattern": ""}, r"rule test.rule: pattern: give"),
         ({"pattern": "<nowhere>"}, r"rule test.rule: pattern: no word list is called 'nowhere'"),
         ({"source": "' '"}, r"rule test.rule: source/why"),
-        ({"colour": "red"}, r"rule test.rule: .*unknown field `colour`"),
+        ({"colour": "red"}, r"rule test.rule: .*unknown field `colour`.*known: id, type, weight"),
+        ({"pattern": "'(?i)x'"}, r"rule test.rule: pattern: write '\(\?i\)' in another way"),
+        ({"pattern": "<round>"}, r"rule test.rule: pattern: word lists nest deeper than 6"),
+        ({"pattern": "<grows>"}, r"rule test.rule: pattern: with its word lists it is longer"),
     ],
 )
 def test_what_is_wrong_is_said(changes: dict[str, str], said: str) -> None:
@@ -74,5 +88,5 @@ def test_expansion_of_blanks_and_lists() -> None:
 
 def test_an_id_twice_is_refused() -> None:
     rule = Rule("a.a", ThreatType.JAILBREAK, {}, ("x",), "", 1.0)
-    with pytest.raises(PackError, match=r"rule a\.a: the id is used twice"):
+    with pytest.raises(PackError, match=r"rule a\.a: id: it is used twice"):
         check_unique([rule, rule])

@@ -79,7 +79,7 @@ def test_threads_see_the_same() -> None:
 
 
 def test_what_re2_refuses_is_named() -> None:
-    with pytest.raises(PackError, match=r"rule t\.a: RE2 refuses"):
+    with pytest.raises(PackError, match=r"rule t\.a: pattern: RE2 refuses"):
         PatternDetector("test", [rule(r"(?=a)b")])
 
 

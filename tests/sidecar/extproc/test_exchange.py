@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.detectors.ruleset import Ruleset
 from sidecar.extproc.events import (
     AnswerHead,
     Ended,
@@ -513,7 +514,7 @@ def test_failed_inspection_refuses_in_enforce_and_passes_in_observe(
 
 
 def test_detector_that_raises_is_a_failed_inspection() -> None:
-    dialogue = Dialogue(surroundings=around(pipeline=Pipeline(lambda: 0, (Broken(),))))
+    dialogue = Dialogue(surroundings=around(pipeline=Pipeline(lambda: 0, Ruleset((Broken(),), "rules-1"))))
     step = dialogue.ask(chat("hello"))
     assert error_of(step)["code"] == "douane_detector_error"
     assert dialogue.verdict.inspection.failure == InspectionFailed(FailureKind.DETECTOR_ERROR, "broken: KeyError")
@@ -681,7 +682,9 @@ def test_observe_mode_refuses_a_generate_call_that_leads_nowhere(data: bytes, st
 
 def test_observe_mode_translates_a_generate_call_whose_inspection_failed() -> None:
     """Fail open: the body was read, only a detector broke."""
-    dialogue, step = ask_generate(generate("hello"), OBSERVE, pipeline=Pipeline(lambda: 0, (Broken(),)))
+    dialogue, step = ask_generate(
+        generate("hello"), OBSERVE, pipeline=Pipeline(lambda: 0, Ruleset((Broken(),), "rules-1"))
+    )
     assert isinstance(step.answer, Proceed)
     assert (dialogue.verdict.decision.applied, dialogue.verdict.provider) == (Action.ALLOW_UNSCANNED, "openai")
 

@@ -19,6 +19,7 @@ from douane.envoy import ext_proc_pb2 as pb
 from douane.v1 import decision_pb2 as records
 
 from sidecar.detectors import Detector
+from sidecar.detectors.ruleset import Ruleset
 from sidecar.extproc.exchange import Exchange
 from sidecar.extproc.server import INLINE_BYTES, Desk, build_server
 from sidecar.pipeline import Pipeline
@@ -102,12 +103,11 @@ async def worker(
     **surroundings: Any,
 ) -> AsyncIterator[Worker]:
     spool, counts = Spool(folder / "spool.db", spool_bytes), Counted()
-    pipeline = Pipeline(now_us, detectors or (Words(),))
+    pipeline = Pipeline(now_us, Ruleset(detectors or (Words(),), "rules-1"))
     shared = around(pipeline=pipeline, **surroundings)
     numbers = iter(range(1_000_000))
     with ThreadPoolExecutor(2) as threads:
         desk = Desk(
-            pipeline=pipeline,
             spool=spool,
             counts=counts,
             new_exchange=lambda: Exchange(f"{next(numbers):032x}", policy or Policy(), shared),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from douane.v1 import decision_pb2 as pb
 
+from sidecar.detectors.ruleset import DEFAULT
 from sidecar.pipeline import Pipeline, uninspected
 from sidecar.record.build import completion_bytes, incomplete_bytes, verdict_bytes
 from sidecar.types import (
@@ -281,7 +282,7 @@ def test_redacted_masks_equal_texts_alike() -> None:
 @pytest.mark.parametrize("text", [f"{SECRETS[0]} and {SECRETS[1]}", f"{SECRETS[0]} {'x ' * 2000}{SECRETS[0]}"])
 def test_redacted_masks_every_match_of_a_rule(text: str) -> None:
     """Scoring counts a rule once per text; masking must not."""
-    inspection = Pipeline(lambda: 0).inspect(CHAT, chat(text), 1)
+    inspection = Pipeline(lambda: 0, DEFAULT).inspect(CHAT, chat(text), 1)
     before = verdict(inspection=inspection, capture=ContentCapture.REDACTED)
     prompt = parsed(verdict_bytes(before, "host/0", digest)).content.prompt
     assert prompt.count("[REDACTED:secret_leak]") == 2
@@ -289,7 +290,7 @@ def test_redacted_masks_every_match_of_a_rule(text: str) -> None:
 
 
 def test_redacted_masks_answers() -> None:
-    pipeline = Pipeline(lambda: 0)
+    pipeline = Pipeline(lambda: 0, DEFAULT)
     reply = LlmReply(tuple(Segment(f"{s} {s}", Surface.OUTPUT, 0, "/choices") for s in SECRETS))
     assessment, coverage = pipeline.inspect_reply(reply, len(answer()), 1)
     after = completion(reply=reply, assessment=assessment, coverage=coverage, capture=ContentCapture.REDACTED)
