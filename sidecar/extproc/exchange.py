@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 
+from sidecar.extproc.answer import Ending, IncomingAnswer
 from sidecar.extproc.events import (
     Answer,
     AnswerHead,
@@ -40,7 +41,7 @@ from sidecar.extproc.surroundings import Surroundings
 from sidecar.extproc.translate import mission_answer, provider_call
 from sidecar.pipeline import Pipeline, uninspected
 from sidecar.policy import Policy, decide, on_failure, refusal_of
-from sidecar.protocols import ReplyReader, generate, protocol_for
+from sidecar.protocols import generate
 from sidecar.types import (
     Action,
     Completion,
@@ -49,7 +50,6 @@ from sidecar.types import (
     Head,
     Inspection,
     InspectionFailed,
-    LlmReply,
     Outcome,
     Verdict,
 )
@@ -70,17 +70,13 @@ class Exchange:
     """One stream of Envoy's. It keeps the policy snapshot and the rules it began with."""
 
     __slots__ = (
-        "_answer_head",
+        "_answer",
         "_around",
-        "_body_bytes",
-        "_completed",
         "_data",
-        "_first_byte_us",
         "_head",
         "_inspection_us",
         "_phase",
         "_policy",
-        "_reader",
         "_route",
         "_started_us",
         "_target",
@@ -101,14 +97,10 @@ class Exchange:
         self._data = b""
         self._phase = Phase.REQUEST_BODY
         self._target: generate.Target | None = None
-        self._reader: ReplyReader | None = None
         self._verdict: Verdict | None = None
-        self._answer_head = AnswerHead()
+        self._answer = IncomingAnswer()
         self._started_us = 0
         self._inspection_us = 0
-        self._first_byte_us = 0
-        self._body_bytes = 0
-        self._completed = False
 
     @property
     def pipeline(self) -> Pipeline:
@@ -238,7 +230,7 @@ class Exchange:
         return Step(answer=Refuse(decision.status, self._around.refusal(refused), self.decision_id))
 
     def _response_headers(self, event: ResponseHeaders) -> Step:
-        self.state, self._answer_head = State.ANSWERING, event.answer
+        self.state, self._answer.head = State.ANSWERING, event.answer
         proceed = Proceed(Phase.RESPONSE_HEADERS)
         if not event.end:
             return Step(answer=proceed)
@@ -246,69 +238,37 @@ class Exchange:
 
     def _response_body(self, event: ResponseBody) -> Step:
         self.state = State.ANSWERING
-        if event.answer is not None and not self._answer_head.status:
-            self._answer_head = event.answer
-        if event.data:
-            self._first_byte_us = self._first_byte_us or event.at_us - self._started_us
-            self._body_bytes += len(event.data)
-        reader = self._reading()
-        reader.feed(event.data)
+        self._answer.take(event, self._head, self._started_us)
         if self._target is not None:
             return self._translated(event)
-        answer = Proceed(Phase.RESPONSE_BODY)
-        if (event.end or reader.complete) and not self._completed:
-            return Step(save=self._complete(event.at_us), answer=answer)
+        proceed = Proceed(Phase.RESPONSE_BODY)
+        if (event.end or self._answer.whole) and not self._answer.completed:
+            return Step(save=self._complete(event.at_us), answer=proceed)
         if event.end:
             self.state = State.CLOSED
-        return Step(answer=answer)
-
-    def _reading(self) -> ReplyReader:
-        if self._reader is None:
-            self._reader = protocol_for(self._head).reader()
-        return self._reader
+        return Step(answer=proceed)
 
     def _translated(self, event: ResponseBody) -> Step:
         """The answer to /generate came whole; errors keep the provider's own words and status."""
-        if not event.end or self._completed:
+        if not event.end or self._answer.completed:
             return Step(answer=Proceed(Phase.RESPONSE_BODY))
         save = self._complete(event.at_us)
-        if self._answer_head.status != 200 or self._answer_head.local:
+        if self._answer.head.status != 200 or self._answer.head.local:
             return Step(save=save, answer=Proceed(Phase.RESPONSE_BODY))
         return Step(save=save, answer=mission_answer(save, self.decision_id))
 
     def _complete(self, at_us: int, aborted: str = "") -> Completion:
         """Return the second half of the record. The answer may have more bytes to come only if its reader is complete."""
-        self._completed = True
         self.state = State.CLOSED if self._verdict is None else State.ANSWERING
-        reply = self._reading().finish() if self._body_bytes else LlmReply()
-        deadline_us = at_us + self._policy.deadline_ms * 1000
-        assessment, coverage = self._around.pipeline.inspect_reply(reply, self._body_bytes, deadline_us)
-        request_score = self._verdict.inspection.assessment.score if self._verdict else 0.0
-        return Completion(
-            outcome=Outcome.CLIENT_ABORTED if aborted else self._ending(),
-            http_status=self._answer_head.status,
-            response_flags=self._answer_head.details if self._answer_head.local else "",
-            reply=reply,
-            assessment=assessment,
-            coverage=coverage,
-            capture=self._policy.content_capture,
-            score=max(request_score, assessment.score),
-            verdict_us=max(0, self.sent_us - self._started_us),
-            first_byte_us=self._first_byte_us,
-            total_us=at_us - self._started_us,
-            reasons=(*assessment.reasons, aborted) if aborted else assessment.reasons,
-        )
-
-    def _ending(self) -> Outcome:
-        failed = self._answer_head.local or self._answer_head.status >= 400
-        return Outcome.UPSTREAM_ERROR if failed else Outcome.ANSWERED
+        ending = Ending(at_us, self._started_us, self.sent_us, aborted)
+        return self._answer.complete(ending, self._verdict, self._policy, self._around)
 
     def _left(self, event: Ended) -> Step:
         """The stream closed before the answer ended."""
-        if self._completed:
+        if self._answer.completed:
             self.state = State.CLOSED
             return Step()
-        what = "after" if self._body_bytes else "before"
+        what = "after" if self._answer.body_bytes else "before"
         step = Step(save=self._complete(event.at_us, aborted=f"the stream ended {what} the answer's first byte"))
         self.state = State.CLOSED
         return step
@@ -334,13 +294,13 @@ class Exchange:
         """An answer whose request we never saw: Envoy's own 413, or a request that went by us. Recorded as what it is."""
         if self.state is State.OPEN:
             self._begin(event.at_us, event.head, event.route)
-        self._answer_head = answer = event.answer or AnswerHead()
+        self._answer.head = answer = event.answer or AnswerHead()
         kind = FailureKind.TOO_LARGE if answer.status == 413 and answer.local else FailureKind.NOT_INSPECTED
         failure = InspectionFailed(kind, answer.details)
         done = Action.DENY if answer.local else Action.ALLOW_UNSCANNED
         decision = replace(on_failure(failure, self._policy), applied=done, would_be=Action.DENY)
         inspection = uninspected(failure)
-        outcome = Outcome.FAILED if answer.local else self._ending()
+        outcome = Outcome.FAILED if answer.local else self._answer.outcome
         self._verdict = replace(self._verdict_of(inspection, decision, outcome, event.at_us), http_status=answer.status)
         self.state = State.CLOSED
         return Step(save=self._verdict, answer=Proceed(_PHASES[type(event)]))
