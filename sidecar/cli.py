@@ -1,16 +1,20 @@
 """The `douane` command.
 
 In: arguments. Out: an exit status: 0 well, 1 failed, 2 wrong usage or settings.
-Heavy parts are imported by the command that needs them: a worker never loads Envoy's configuration types.
+`douane scan` has statuses of its own: see sidecar/scan/command.py.
+Heavy parts are imported by the command that needs them: a worker never loads Envoy's configuration types, a scan no settings.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sidecar.config import ConfigError, Settings, load_settings
-from sidecar.types import Mode
+from sidecar.types import Mode, RiskLevel, Surface
+
+if TYPE_CHECKING:
+    from sidecar.config import Settings
 
 _EXAMPLES = """examples:
   douane up                              everything on this machine: gateway on 8000, dashboard, docs
@@ -20,6 +24,15 @@ _EXAMPLES = """examples:
 
 Settings come from DOUANE_* variables and .env too; README.md lists them."""
 
+_SCAN_EXAMPLES = """examples:
+  douane scan "Ignore all previous instructions"
+  douane scan --explain mail.txt docs/            files, and folders with all that is below them
+  douane scan --jsonl prompts.jsonl > found.jsonl
+  douane scan --fail-on high --quiet -            for scripts: standard input, and only an exit status
+
+exit status: of the worst text, LOW 0, MEDIUM 10, HIGH 20, CRITICAL 30; with --fail-on 1 or 0;
+2 when something could not be read"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
@@ -27,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
         return run(parsed)
-    except (ConfigError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:  # ConfigError and PackError are ValueErrors
         print(f"douane: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -46,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_envoy_config(commands)
     _add_demo(commands)
     _add_worker(commands)
+    _add_scan(commands)
+    _add_rules(commands)
     return parser
 
 
@@ -95,11 +110,54 @@ def _add_worker(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     worker.set_defaults(run=_worker)
 
 
-_OPTIONS = frozenset(Settings.model_fields)
+def _add_scan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    scan = commands.add_parser(
+        "scan",
+        help="look at texts, files, folders or JSON lines",
+        epilog=_SCAN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    scan.add_argument("what", nargs="*", help="texts, files, folders; - is standard input as one text")
+    scan.add_argument("--jsonl", metavar="FILE", help='lines {"id", "text", "surface"?}; - is standard input')
+    scan.add_argument("--text", action="store_true", help="take every argument for a text, also if a file has its name")
+    scan.add_argument(
+        "--surface", choices=[s.value for s in Surface], default="user", help="where the texts would stand (user)"
+    )
+    scan.add_argument("--json", action="store_true", help="print one JSON object per text")
+    scan.add_argument("--explain", action="store_true", help="print how each score came to be")
+    scan.add_argument("--packs", type=Path, metavar="DIR", help="folder of your own rules")
+    levels = [level.value for level in RiskLevel]
+    scan.add_argument("--fail-on", type=str.lower, choices=levels, help="exit 1 when a text reaches this level, else 0")
+    scan.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="processes that read JSON lines (1)")
+    scan.add_argument("--quiet", action="store_true", help="print nothing but errors; the exit status tells")
+    scan.set_defaults(run=_scan)
 
 
-def _settings(parsed: argparse.Namespace) -> Settings:
-    given = {name: value for name, value in vars(parsed).items() if name in _OPTIONS and value is not None}
+def _jobs(value: str) -> int:
+    number = int(value)
+    if not 1 <= number <= 64:
+        raise argparse.ArgumentTypeError("1 to 64")
+    return number
+
+
+def _add_rules(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    rules = commands.add_parser("rules", help="list the rules, or test packs of your own").add_subparsers(
+        required=True, metavar="list|check"
+    )
+    listing = rules.add_parser("list", help="print every rule: id, type, weights by surface, source")
+    listing.add_argument("--packs", type=Path, metavar="DIR", help="folder of your own rules")
+    listing.add_argument("--json", action="store_true", help="print one JSON object per rule")
+    listing.set_defaults(run=_list_rules)
+    check = rules.add_parser("check", help="validate packs and run their must_fire and must_not_fire texts")
+    check.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folder of packs, or one pack")
+    check.set_defaults(run=_check_packs)
+
+
+def _settings(parsed: argparse.Namespace) -> "Settings":
+    from sidecar.config import Settings, load_settings
+
+    options = Settings.model_fields
+    given = {name: value for name, value in vars(parsed).items() if name in options and value is not None}
     return load_settings(**given)
 
 
@@ -132,6 +190,24 @@ def _demo(parsed: argparse.Namespace) -> int:
         )
         server.serve_forever()
     return 0
+
+
+def _scan(parsed: argparse.Namespace) -> int:
+    from sidecar.scan.command import run
+
+    return run(parsed)
+
+
+def _list_rules(parsed: argparse.Namespace) -> int:
+    from sidecar.rules.command import list_rules
+
+    return list_rules(parsed)
+
+
+def _check_packs(parsed: argparse.Namespace) -> int:
+    from sidecar.rules.command import check_packs
+
+    return check_packs(parsed)
 
 
 def _worker(parsed: argparse.Namespace) -> int:

@@ -1,0 +1,1 @@
+"""`douane rules`: the rules in force, and users' packs put to the test."""

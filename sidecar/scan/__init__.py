@@ -1,0 +1,1 @@
+"""`douane scan`: texts, files and JSON lines through the same line that requests go down."""
