@@ -10,6 +10,7 @@ Never: decides a match; a gate may be too wide, never too narrow.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 STEM_MIN, STEM_MAX = 2, 12
 WORDS_HELD = 120_000
@@ -34,10 +35,11 @@ _CATEGORY = re.compile(r"\\[pP](?:\{\^?\w+\}|\w)")
 _COUNTED = re.compile(r"\{\d+(?:,\d*)?\}")
 # What RE2 knows and this reader does not: it would see words where there are none, and keep a rule from running.
 _UNREAD = re.compile(r"(?:[^\\]|^)(?:\\\\)*(\(\?(?![a-zA-Z-]*:)[^)]{0,12}\)?|\\[QCE0-9])")
+_PARENTHESES = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|[()]", re.DOTALL)
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # compared by identity: groups that occur often are read once
 class Node:
     """A part of a pattern.
 
@@ -53,7 +55,7 @@ class Node:
 
 def branches(pattern: str) -> tuple[str, ...]:
     """Return the alternatives of a pattern that has any at its top level, else the pattern itself."""
-    root, _ = _parse(pattern, 0)
+    root = _root(pattern)
     return tuple(part.text for part in root.parts) if root.kind == "alt" else (pattern,)
 
 
@@ -63,8 +65,7 @@ def gates(pattern: str) -> tuple[frozenset[str], ...]:
     Shape: lower-case stems of STEM_MIN to STEM_MAX bytes; the most telling sets first, at most GATES_MAX; none for a
     pattern without words.
     """
-    root, _ = _parse(pattern, 0)
-    found = sorted(set(_required(root)), key=_plainness)
+    found = sorted(set(_required(_root(pattern))), key=_plainness)
     return tuple(found[:GATES_MAX])
 
 
@@ -76,11 +77,17 @@ def unread(pattern: str) -> str:
 
 def is_far(pattern: str) -> bool:
     """Tell whether the words of one match may stand further apart than NEAR_WORDS words."""
-    root, _ = _parse(pattern, 0)
-    characters, words = _reach(root)
+    characters, words = _reach(_root(pattern))
     return characters > FAR_CHARACTERS or words > NEAR_WORDS
 
 
+def forget() -> None:
+    """Drop what was kept of patterns already read."""
+    for kept in (_root, _closes, _reach, _best):
+        kept.cache_clear()
+
+
+@cache
 def _reach(node: Node) -> tuple[int, int]:
     """Return how many characters of counted gaps and how many words a match may take at most."""
     if node.kind == "wide":
@@ -95,6 +102,7 @@ def _reach(node: Node) -> tuple[int, int]:
     return times * join(reach[0] for reach in reaches), times * join(reach[1] for reach in reaches)
 
 
+@lru_cache(4096)
 def _plainness(gate: frozenset[str]) -> tuple[bool, int, int, list[str]]:
     """Return what sorts gates: those without everyday words, then long stems, then few ones."""
     everyday = any(_EVERYDAY.fullmatch(stem.strip()) for stem in gate)
@@ -116,6 +124,7 @@ def _required(node: Node, edge: bool = False, close: bool = False) -> Iterator[f
             yield frozenset().union(*choices)
 
 
+@cache
 def _best(node: Node, edge: bool, close: bool) -> frozenset[str]:
     """Return the most telling set of a branch, empty when it has none."""
     return min(_required(node, edge, close), key=_plainness, default=frozenset())
@@ -173,6 +182,7 @@ def _edge_after(node: Node, edge: bool) -> bool:
     return inside and (edge or node.least > 0)
 
 
+@lru_cache(1024)
 def _wordy(char: str) -> bool:
     """Tell whether a character is inside a word: what \\b takes for one, or a letter of another script."""
     return char.isalnum() or char == "_"
@@ -207,6 +217,25 @@ class Words(dict[bytes, int]):
         return opened
 
 
+@cache
+def _root(pattern: str) -> Node:
+    """Return the node of a whole pattern, or of what stands in a group. Word lists stand in many patterns."""
+    return _parse(pattern, 0)[0]
+
+
+@cache
+def _closes(pattern: str) -> dict[int, int]:
+    """Return where each group of a pattern ends, by where it begins."""
+    found: dict[int, int] = {}
+    open_: list[int] = []
+    for token in _PARENTHESES.finditer(pattern):
+        if token[0] == "(":
+            open_.append(token.start())
+        elif token[0] == ")":
+            found[open_.pop()] = token.start()
+    return found
+
+
 def _parse(pattern: str, position: int) -> tuple[Node, int]:
     """Return the node of an alternation that starts at position, and where it ends."""
     start, begin = position, position
@@ -229,15 +258,20 @@ def _item(pattern: str, start: int) -> tuple[Node, int]:
     char = pattern[start]
     if char == "(":
         body = pattern.index(":", start) + 1 if pattern.startswith("(?", start) else start + 1
-        node, end = _parse(pattern, body)
-        position = end + 1
+        end = _closes(pattern)[start]
+        node, position = _root(pattern[body:end]), end + 1
     elif char == "[":
         node, position = Node("wide", ""), _class_end(pattern, start)
     elif char == "\\":
         node, position = _escape(pattern, start)
     else:
-        node, position = Node("wide" if char in ".^$" else "literal", char), start + 1
+        node, position = _character(char), start + 1
     return _repeated(node, pattern, position)
+
+
+@lru_cache(1024)
+def _character(char: str) -> Node:
+    return Node("wide" if char in ".^$" else "literal", char)
 
 
 def _escape(pattern: str, start: int) -> tuple[Node, int]:

@@ -13,7 +13,7 @@ from itertools import islice
 
 import re2
 
-from sidecar.detectors.gates import NEAR_WORDS, Words, branches, gates, is_far
+from sidecar.detectors.gates import NEAR_WORDS, Words, branches, forget, gates, is_far
 from sidecar.detectors.pack import PackError, Rule, check_unique
 from sidecar.types import Finding, Span, Surface, View
 
@@ -88,9 +88,10 @@ class PatternDetector:
         for rule in self.RULES:
             unless = _compile(rule, rule.unless) if rule.unless else None
             for pattern in rule.patterns:
-                _compile(rule, pattern)
+                _compile(rule, pattern)  # first: gates are read from what RE2 takes
                 for branch in branches(pattern):
                     self._add(rule, unless, branch)
+        forget()
         opens = {stem: 0 for gate in self._gates for stem in gate}
         for gate, number in self._gates.items():
             for stem in gate:
@@ -107,10 +108,11 @@ class PatternDetector:
         numbers = [self._gate(gate) for gate in gates(branch)]
         entry = _Entry(rule, _compile(rule, branch), unless)
         needs = sum(1 << number for number in numbers)
+        far = bool(numbers) and is_far(branch)
         for surface in rule.weights:
             plan = self._plans[surface]
             if numbers:
-                plan.waiting.setdefault(numbers[0], []).append((needs, is_far(branch), entry))
+                plan.waiting.setdefault(numbers[0], []).append((needs, far, entry))
                 plan.first |= 1 << numbers[0]
             else:
                 plan.direct[len(self._direct)] = entry
