@@ -14,7 +14,7 @@ from typing import IO
 
 from sidecar.scan.scanner import TEXT_BYTES_MAX
 
-_PATH = re.compile(r"[^\s]*(?:/[^\s]*|\.[A-Za-z][A-Za-z0-9]{0,4})")
+_SUFFIX = re.compile(r"[A-Za-z][A-Za-z0-9]{0,4}")
 _HEAD = 8192  # where git looks for NUL to tell binary files (buffer_is_binary in xdiff-interface.c)
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 
@@ -39,10 +39,18 @@ def documents(arguments: Sequence[str], stdin: IO[bytes], *, as_text: bool = Fal
             yield _decoded("stdin", stdin.read(TEXT_BYTES_MAX), _rest(stdin))
         elif _exists(path):
             yield from (_read(one) for one in ([path] if not path.is_dir() else _files(path)))
-        elif _PATH.fullmatch(argument):
+        elif _names_a_file(argument):
             yield Document(argument, why="no such file (with --text it is a text)")
         else:
             yield Document(f"text {number}", argument)
+
+
+def _names_a_file(argument: str) -> bool:
+    """Tell whether an argument looks like a path: no blanks, and a slash or a suffix."""
+    if len(argument.split()) != 1:
+        return False
+    _, dot, suffix = argument.rpartition(".")
+    return "/" in argument or bool(dot and _SUFFIX.fullmatch(suffix))
 
 
 def _exists(path: Path) -> bool:

@@ -11,8 +11,9 @@ import signal
 import sys
 import urllib.request
 
-from sidecar.app import policy_path
+from sidecar.app import packs_path, policy_path
 from sidecar.config import ConfigError, Settings
+from sidecar.control.packs_folder import PacksFolder
 from sidecar.control.policy_file import PolicyFile
 from sidecar.supervisor.child import Runner, StartFailed
 from sidecar.supervisor.plan import children, gateway_spec, prepare, write_envoy, write_routes
@@ -39,6 +40,8 @@ class _Installation:
     def __init__(self, settings: Settings, *, to_stdout: bool) -> None:
         self.settings = settings
         self.policy = PolicyFile(policy_path(settings), settings.default_policy(), lambda **_good: None)
+        # Read here too, so that a broken pack is one complaint and not a worker that starts again and again.
+        PacksFolder(packs_path(settings), lambda **_good: None, required=settings.packs_dir is not None)
         config = write_envoy(settings, self.policy.current)
         self.runners = [Runner(child) for child in children(settings, config, to_stdout=to_stdout)]
 
