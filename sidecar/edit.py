@@ -68,6 +68,35 @@ def edited_texts(edits: Iterable[Edit]) -> dict[str, str]:
     return {segment.path: apply(segment.text, changes) for segment, changes in by_segment.items() if segment.path}
 
 
+def edited_body(body: bytes, edits: Iterable[Edit]) -> bytes:
+    """Return a JSON body with its edits made, and every byte outside their strings as it was.
+
+    Raises: ValueError for a body that is not one JSON value; KeyError for an edit whose segment is no string of the body.
+    """
+    wanted = tuple(edits)
+    try:
+        value = json.loads(body)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+    for segment in {edit.segment for edit in wanted}:
+        if not segment.path or _value_at(value, segment.path) != segment.text:
+            raise KeyError(segment.path)
+    return splice(body, edited_texts(wanted))
+
+
+def _value_at(value: object, pointer: str) -> object:
+    """Return the value a JSON pointer leads to, None where it leads nowhere."""
+    for step in pointer.split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and key.isascii() and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return None
+    return value
+
+
 def splice(body: bytes, texts: Mapping[str, str]) -> bytes:
     """Return a JSON body with the strings at the given pointers replaced and every other byte kept.
 

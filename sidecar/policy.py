@@ -6,6 +6,8 @@ Source of the defaults: the mission (alert at 5, block critical threats at 15), 
 """
 
 import hashlib
+import re
+from collections import Counter
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +22,7 @@ from sidecar.types import (
     FailureKind,
     InspectionFailed,
     Mode,
+    ThreatType,
 )
 
 
@@ -28,6 +31,48 @@ class SpoolFull(StrEnum):
 
     REFUSE = "refuse"
     LOSE = "lose"
+
+
+class OnLeak(StrEnum):
+    """What to do with a secret or personal data in a request. pseudonymise also puts the original back in the answer."""
+
+    REPORT = "report"
+    REDACT = "redact"
+    PSEUDONYMISE = "pseudonymise"
+    DENY = "deny"
+
+
+class OnOutputLeak(StrEnum):
+    """What to do with a secret or personal data in an answer."""
+
+    REPORT = "report"
+    REDACT = "redact"
+
+
+class Leaks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to do with each kind of leak in a request."""
+
+    secret_leak: OnLeak = OnLeak.REPORT
+    pii_leak: OnLeak = OnLeak.REPORT
+
+    def of(self, kind: ThreatType) -> OnLeak:
+        """Return what to do with a finding of a type; whatever is no leak is only reported."""
+        if kind is ThreatType.SECRET_LEAK:
+            return self.secret_leak
+        return self.pii_leak if kind is ThreatType.PII_LEAK else OnLeak.REPORT
+
+
+class OutputLeaks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to do with each kind of leak in an answer."""
+
+    secret_leak: OnOutputLeak = OnOutputLeak.REPORT
+    pii_leak: OnOutputLeak = OnOutputLeak.REPORT
+
+    @property
+    def redacted(self) -> frozenset[ThreatType]:
+        """The types that are taken out of answers."""
+        pairs = ((ThreatType.SECRET_LEAK, self.secret_leak), (ThreatType.PII_LEAK, self.pii_leak))
+        return frozenset(kind for kind, action in pairs if action is OnOutputLeak.REDACT)
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
@@ -41,6 +86,9 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     spool_full: SpoolFull = SpoolFull.REFUSE
     content_capture: ContentCapture = ContentCapture.NONE
     deadline_ms: int = 250
+    leaks: Leaks = Leaks()
+    output_leaks: OutputLeaks = OutputLeaks()
+    canaries: tuple[str, ...] = ()
     version: str = "built-in"
 
     def __post_init__(self) -> None:
@@ -50,7 +98,25 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
             raise ValueError("alert_score is above 0 and at most deny_score")
         if not 1 <= self.deadline_ms <= 600:
             raise ValueError("deadline_ms is 1 to 600: Envoy gives up on the sidecar after 750 ms")
+        if not all(_CANARY_MIN <= len(text) <= _CANARY_MAX for text in self.canaries):
+            raise ValueError(f"canaries: each text has {_CANARY_MIN} to {_CANARY_MAX} characters")
+        if len(self.canaries) > _CANARIES:
+            raise ValueError(f"canaries: at most {_CANARIES} texts")
 
+
+# A shorter text stands in answers by chance; each canary costs a search of every text.
+_CANARY_MIN, _CANARY_MAX, _CANARIES = 8, 200, 100
+_FIELD = re.compile(r"`\$\.(\w+)")
+# What is allowed, for fields whose parser only says that a value is not.
+_ALLOWED = {
+    "mode": "enforce or observe",
+    "unscanned": "allow_unscanned or deny",
+    "spool_full": "refuse or lose",
+    "content_capture": "none, redacted or full",
+    "leaks": "secret_leak and pii_leak, each report, redact, pseudonymise or deny",
+    "output_leaks": "secret_leak and pii_leak, each report or redact",
+    "canaries": f"a list of texts of {_CANARY_MIN} to {_CANARY_MAX} characters",
+}
 
 # Statuses of refusals after a failure. The client's fault gets the client's error; ours is 503 (fail closed).
 _FAILURE_STATUS = {
@@ -58,6 +124,7 @@ _FAILURE_STATUS = {
     FailureKind.UNKNOWN_MODEL: 400,
     FailureKind.TOO_LARGE: 413,
     FailureKind.UNSUPPORTED_ENCODING: 415,
+    FailureKind.NOT_EDITABLE: 422,
 }
 
 
@@ -77,7 +144,14 @@ def parse_policy(text: str, defaults: Policy) -> Policy:
         merged = {**msgspec.to_builtins(defaults), **given, "version": policy_version(text)}
         return msgspec.convert(merged, Policy)
     except msgspec.DecodeError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(_told(str(error))) from None
+
+
+def _told(message: str) -> str:
+    """Add what is allowed to a parser's message."""
+    field = _FIELD.search(message)
+    allowed = _ALLOWED.get(field[1]) if field else None
+    return f"{message}; allowed: {allowed}" if allowed else message
 
 
 def policy_version(text: str) -> str:
@@ -86,14 +160,31 @@ def policy_version(text: str) -> str:
 
 
 def decide(assessment: Assessment, coverage: Coverage, policy: Policy) -> Decision:
-    """Return the decision on a request that was inspected."""
+    """Return the decision on a request that was inspected. A REDACT has no edits yet: leaks.py makes them.
+
+    The score comes first: what it denies is not edited and sent.
+    """
     action, reason = _judge(assessment, coverage, policy)
+    passing = Action.ALLOW if coverage.complete else Action.ALLOW_UNSCANNED
     if action is not Action.DENY:
-        return Decision(action, action, policy.mode, reasons=(reason,))
+        return _on_leaks(assessment, policy, passing) or Decision(action, action, policy.mode, reasons=(reason,))
     dangerous = assessment.score >= policy.deny_score
     message = f"request refused: {_kinds(assessment)}" if dangerous else "request refused: not fully inspected"
-    passing = Action.ALLOW if coverage.complete else Action.ALLOW_UNSCANNED
     return _applied(Decision(action, action, policy.mode, 403, message, (reason,)), passing)
+
+
+def _on_leaks(assessment: Assessment, policy: Policy, passing: Action) -> Decision | None:
+    """Return what the leaks in a request that may pass call for; None when they are only reported."""
+    found = Counter(finding.type for _, finding in assessment.found)
+    treated = {kind: policy.leaks.of(kind) for kind in found if policy.leaks.of(kind) is not OnLeak.REPORT}
+    if not treated:
+        return None
+    reasons = tuple(f"leaks.{kind} is {action}" for kind, action in sorted(treated.items()))
+    denied = ", ".join(kind for kind, action in sorted(treated.items()) if action is OnLeak.DENY)
+    if denied:
+        refusal = Decision(Action.DENY, Action.DENY, policy.mode, 403, f"request refused: {denied}", reasons)
+        return _applied(refusal, passing)
+    return _applied(Decision(Action.REDACT, Action.REDACT, policy.mode, reasons=reasons), passing)
 
 
 def _judge(assessment: Assessment, coverage: Coverage, policy: Policy) -> tuple[Action, str]:
@@ -133,7 +224,7 @@ def refusal_of(failure: InspectionFailed, policy: Policy) -> Decision:
 
 
 def _applied(refusal: Decision, passing: Action) -> Decision:
-    """Carry a refusal out, or in observe mode only say what it would have been."""
+    """Carry a refusal or a redaction out, or in observe mode only say what it would have been."""
     if refusal.mode is not Mode.OBSERVE:
         return refusal
     return Decision(passing, refusal.would_be, refusal.mode, reasons=(*refusal.reasons, "observe mode lets it pass"))

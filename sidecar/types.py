@@ -88,6 +88,7 @@ class FailureKind(StrEnum):
     INTERNAL = "internal"
     UNKNOWN_MODEL = "unknown_model"
     NOT_INSPECTED = "not_inspected"
+    NOT_EDITABLE = "not_editable"
 
 
 class UnscannedReason(StrEnum):

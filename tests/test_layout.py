@@ -28,6 +28,7 @@ STATIONS = (
     "sidecar.scoring",
     "sidecar.policy",
     "sidecar.edit",
+    "sidecar.leaks",
 )
 # What a station may import of ours beside types and itself. Everything else goes through pipeline, exchange or app.
 STATION_IMPORTS: dict[str, set[str]] = {
@@ -39,6 +40,7 @@ STATION_IMPORTS: dict[str, set[str]] = {
     "sidecar.scoring": set(),
     "sidecar.policy": set(),
     "sidecar.edit": set(),
+    "sidecar.leaks": {"sidecar.edit", "sidecar.policy"},
     "sidecar.identity": set(),
     "sidecar.refusal": set(),
     "sidecar.protocols": set(),

@@ -7,6 +7,8 @@ Three kinds of route:
 * careful: everything else that goes to a provider (GET, chunked or empty bodies, DELETE ...). Request headers are sent too, so
   that no request passes unseen: with headers SKIP a request without a body would never reach the sidecar.
 * generate: the mission's own call. Headers and the whole body both ways, because both are translated.
+Answers of providers go on without content-length (HTTP/1.1 sends them chunked): the sidecar may put other text into them, and
+where it is not shown their headers (swift) it could not take the header away itself.
 People's pages and the API go to analytics without inspection.
 """
 
@@ -71,6 +73,7 @@ def _provider_route(provider: Provider, spec: GatewaySpec, headers: list[route.H
         match=route.RouteMatch(prefix=provider.gateway_prefix, headers=headers),
         route=_to(provider, prefix_rewrite=provider.upstream_prefix),
         request_body_buffer_limit=spec.max_body_bytes,
+        response_headers_to_remove=["content-length"] if spec.sockets else [],
         **_upstream_headers(spec),
     )
 

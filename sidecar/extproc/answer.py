@@ -4,10 +4,14 @@ In: response events, as the exchange passes them on. Out: a Completion.
 Never: decides what an event means in a state; the table in exchange.py does.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from sidecar.extproc.events import AnswerHead, ResponseBody
+from sidecar.extproc.rewrite import Rewriter
 from sidecar.extproc.surroundings import Surroundings
+from sidecar.leaks import Originals, PutBack
 from sidecar.policy import Policy
 from sidecar.protocols import ReplyReader, protocol_for
 from sidecar.types import Completion, Head, LlmReply, Outcome, Verdict
@@ -26,7 +30,7 @@ class Ending:
 class IncomingAnswer:
     """An answer as it comes in. completed turns True when its half of the record has been made."""
 
-    __slots__ = ("_first_byte_us", "_reader", "body_bytes", "completed", "head")
+    __slots__ = ("_first_byte_us", "_originals", "_reader", "_rewriter", "body_bytes", "completed", "head")
 
     def __init__(self) -> None:
         self.head = AnswerHead()
@@ -34,6 +38,8 @@ class IncomingAnswer:
         self.completed = False
         self._reader: ReplyReader | None = None
         self._first_byte_us = 0
+        self._originals: Originals | None = None
+        self._rewriter: Rewriter | None = None
 
     def take(self, event: ResponseBody, request: Head, started_us: int) -> None:
         """Read a chunk; the request's head says by which protocol."""
@@ -45,6 +51,27 @@ class IncomingAnswer:
         if self._reader is None:
             self._reader = protocol_for(request).reader()
         self._reader.feed(event.data)
+
+    def put_back(self, originals: Mapping[str, str]) -> None:
+        """Put the originals of a request's pseudonyms back into this answer."""
+        if originals:
+            known = self._originals = Originals(originals)
+            self._rewriter = Rewriter(lambda nested: PutBack(known, _nested if nested else str))
+
+    def rewritten(self, event: ResponseBody) -> bytes | None:
+        """Return what the client gets in place of a chunk, None for the chunk itself."""
+        if self._rewriter is None:
+            return None
+        new = self._rewriter.feed(event.data, end=event.end)
+        return None if new == event.data else new
+
+    def restored(self, reply: LlmReply) -> LlmReply:
+        """Return a reply with the originals in its texts, for the client only: the record keeps the pseudonyms."""
+        known = self._originals
+        if known is None:
+            return reply
+        texts = (replace(s, text=PutBack(known).push(s.text, final=True)) for s in reply.segments)
+        return replace(reply, segments=tuple(texts))
 
     @property
     def whole(self) -> bool:
@@ -79,3 +106,8 @@ class IncomingAnswer:
             total_us=ending.at_us - ending.started_us,
             reasons=(*assessment.reasons, aborted) if aborted else assessment.reasons,
         )
+
+
+def _nested(original: str) -> str:
+    """Write an original as a JSON string inside a text that is JSON itself, such as a tool call's arguments."""
+    return json.dumps(original, ensure_ascii=False)[1:-1]

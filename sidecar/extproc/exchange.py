@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 
+from sidecar.edit import edited_body
 from sidecar.extproc.answer import Ending, IncomingAnswer
 from sidecar.extproc.events import (
     Answer,
@@ -39,6 +40,7 @@ from sidecar.extproc.events import (
 )
 from sidecar.extproc.surroundings import Surroundings
 from sidecar.extproc.translate import mission_answer, provider_call
+from sidecar.leaks import replaced
 from sidecar.pipeline import Pipeline, uninspected
 from sidecar.policy import Policy, decide, on_failure, refusal_of
 from sidecar.protocols import generate
@@ -73,6 +75,7 @@ class Exchange:
         "_answer",
         "_around",
         "_data",
+        "_edited",
         "_head",
         "_inspection_us",
         "_phase",
@@ -97,6 +100,7 @@ class Exchange:
         self._data = b""
         self._phase = Phase.REQUEST_BODY
         self._target: generate.Target | None = None
+        self._edited = False
         self._verdict: Verdict | None = None
         self._answer = IncomingAnswer()
         self._started_us = 0
@@ -152,7 +156,26 @@ class Exchange:
             decision = on_failure(inspection.failure, self._policy)
         else:
             decision = decide(inspection.assessment, inspection.coverage, self._policy)
+        if decision.applied is Action.REDACT:
+            inspection, decision = self._edit(inspection, decision)
         return self._decided(inspection, decision, event.at_us)
+
+    def _edit(self, inspection: Inspection, decision: Decision) -> tuple[Inspection, Decision]:
+        """Take the leaks out of the body; where that cannot be done the failure policy answers."""
+        found, identifier = inspection.assessment.found, self._around.identifier
+        tenant = identifier.identify(self._head, inspection.message.user).tenant
+        made = replaced(found, self._policy.leaks, tenant, identifier.digest)
+        if not made.edits:
+            done = Action.ALLOW if inspection.coverage.complete else Action.ALLOW_UNSCANNED
+            return inspection, replace(decision, applied=done, would_be=done)
+        try:
+            self._data = edited_body(self._data, made.edits)
+        except (KeyError, ValueError):
+            failure = InspectionFailed(FailureKind.NOT_EDITABLE, "a leak stands where nothing can be edited")
+            return replace(inspection, failure=failure), on_failure(failure, self._policy)
+        self._edited = True
+        self._answer.put_back(made.originals)
+        return inspection, replace(decision, edits=made.edits, reasons=(*decision.reasons, *made.reasons))
 
     def _aimed(self, inspection: Inspection) -> Inspection:
         """Find where a /generate call leads; a name that leads nowhere is a failure with the known names."""
@@ -214,6 +237,9 @@ class Exchange:
         answer = Proceed(self._phase)
         if self._target is not None:
             answer = provider_call(self._phase, self._head, self._data, self._target, self._around)
+        elif self._edited:
+            # Where Envoy has sent the headers already (swift routes) it ignores this one, and the buffer filter counts anew.
+            answer = Proceed(self._phase, self._data, (("content-length", str(len(self._data))),))
         self._data = b""
         return answer
 
@@ -241,7 +267,7 @@ class Exchange:
         self._answer.take(event, self._head, self._started_us)
         if self._target is not None:
             return self._translated(event)
-        proceed = Proceed(Phase.RESPONSE_BODY)
+        proceed = Proceed(Phase.RESPONSE_BODY, self._answer.rewritten(event))
         if (event.end or self._answer.whole) and not self._answer.completed:
             return Step(save=self._complete(event.at_us), answer=proceed)
         if event.end:
@@ -255,7 +281,8 @@ class Exchange:
         save = self._complete(event.at_us)
         if self._answer.head.status != 200 or self._answer.head.local:
             return Step(save=save, answer=Proceed(Phase.RESPONSE_BODY))
-        return Step(save=save, answer=mission_answer(save, self.decision_id))
+        said = replace(save, reply=self._answer.restored(save.reply))
+        return Step(save=save, answer=mission_answer(said, self.decision_id))
 
     def _complete(self, at_us: int, aborted: str = "") -> Completion:
         """Return the second half of the record. The answer may have more bytes to come only if its reader is complete."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.edit import apply, edited_texts, merge, redact, redactions, splice
+from sidecar.edit import apply, edited_body, edited_texts, merge, redact, redactions, splice
 from sidecar.types import Edit, Finding, Segment, Span, Surface, ThreatType
 
 TEXT = "my key is abc and my mail is xyz"
@@ -94,3 +94,33 @@ def test_depth_and_escapes_are_walked_in_a_moment() -> None:
     assert splice(b'{"d":' + deep + b',"t":"a"}', {"/t": "b"}) == b'{"d":' + deep + b',"t":"b"}'
     escapes = b'{"e":"' + b'\\"' * 200_000 + b'","t":"a"}'
     assert splice(escapes, {"/t": "b"}).endswith(b'"t":"b"}')
+
+
+BODY = b'{"messages": [ {"content":"say abc"} ] , "n": 1.0}'
+
+
+def edit_at(path: str, text: str = "say abc") -> Edit:
+    return Edit(Segment(text, Surface.USER, 0, path), Span(4, 7), "xyz")
+
+
+def test_a_body_is_edited_in_place() -> None:
+    assert edited_body(BODY, [edit_at("/messages/0/content")]) == BODY.replace(b"abc", b"xyz")
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/messages/0/text", "/messages/1/content", "/messages/x", "/n/1", "/messages/0", "?", "/n/\u2026"]
+)
+def test_an_edit_that_leads_to_no_such_text_is_refused(path: str) -> None:
+    with pytest.raises(KeyError):
+        edited_body(BODY, [edit_at(path)])
+
+
+def test_a_segment_that_is_not_what_stands_in_the_body_is_refused() -> None:
+    with pytest.raises(KeyError):
+        edited_body(BODY, [edit_at("/messages/0/content", "say abd")])
+
+
+@pytest.mark.parametrize("body", [b"text", b'{"a":1}\n{"a":2}', b"[" * 100_000])
+def test_what_is_not_one_json_value_is_refused(body: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        edited_body(body, [edit_at("/a")])

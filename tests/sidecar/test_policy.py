@@ -2,7 +2,17 @@
 
 import pytest
 
-from sidecar.policy import Policy, SpoolFull, decide, on_failure, parse_policy, policy_version, refusal_of
+from sidecar.policy import (
+    Leaks,
+    OnLeak,
+    Policy,
+    SpoolFull,
+    decide,
+    on_failure,
+    parse_policy,
+    policy_version,
+    refusal_of,
+)
 from sidecar.types import (
     Action,
     Assessment,
@@ -131,6 +141,7 @@ def test_decision(assessment: Assessment, coverage: Coverage, policy: Policy, de
 @pytest.mark.parametrize("kind", list(FailureKind))
 def test_failure_is_refused_in_enforce_and_passed_in_observe(kind: FailureKind) -> None:
     statuses = {"malformed_body": 400, "unknown_model": 400, "too_large": 413, "unsupported_encoding": 415}
+    statuses["not_editable"] = 422
     status = statuses.get(kind.value, 503)
     reason = f"inspection failed: {kind} (why)"
     message = "why" if status == 400 else reason
@@ -181,7 +192,13 @@ def test_version_is_the_text_s() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("mode: enforced", r"mode"),
+        ("mode: enforced", r"mode.*allowed: enforce or observe"),
+        ("leaks: {pii_leak: mask}", r"leaks.pii_leak.*allowed: .*report, redact, pseudonymise or deny"),
+        ("leaks: {credit: deny}", r"credit.*leaks.*allowed: secret_leak and pii_leak"),
+        ("leaks: deny", r"leaks.*allowed"),
+        ("output_leaks: {pii_leak: deny}", r"output_leaks.pii_leak.*allowed: .*report or redact"),
+        ("canaries: [short]", r"canaries: each text has 8 to 200 characters"),
+        ("canaries: otter", r"canaries.*allowed: a list of texts"),
         ("mood: enforce", r"mood"),
         ("alert_score: high", r"alert_score"),
         ("alert_score: 16", r"alert_score is above 0 and at most deny_score"),
@@ -200,3 +217,44 @@ def test_version_is_the_text_s() -> None:
 def test_wrong_text_says_what_is_wrong(text: str, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         parse_policy(text, Policy())
+
+
+# ── leaks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def leaking(*kinds: ThreatType, score: float = 9.0) -> Assessment:
+    segment = Segment("x", Surface.USER)
+    return Assessment(score, found=tuple((segment, Finding(kind, "d", "r", Span(0, 1), 1.0)) for kind in kinds))
+
+
+BOTH = leaking(ThreatType.SECRET_LEAK, ThreatType.PII_LEAK)
+REDACT = Leaks(OnLeak.REDACT, OnLeak.PSEUDONYMISE)
+TOLD = ("leaks.pii_leak is pseudonymise", "leaks.secret_leak is redact")
+
+
+def test_leaks_are_only_reported_by_default() -> None:
+    assert decide(BOTH, READ, Policy()).applied is Action.ALLOW
+
+
+def test_leaks_are_edited_or_denied_as_the_file_says() -> None:
+    policy = parse_policy("leaks: {secret_leak: redact, pii_leak: pseudonymise}", Policy())
+    assert policy.leaks == REDACT
+    assert decide(BOTH, READ, policy) == Decision(Action.REDACT, Action.REDACT, Mode.ENFORCE, reasons=TOLD)
+    assert decide(leaking(ThreatType.JAILBREAK), READ, policy).applied is Action.ALLOW
+    denied = decide(BOTH, READ, Policy(leaks=Leaks(OnLeak.DENY, OnLeak.REDACT)))
+    assert (denied.applied, denied.status, denied.message) == (Action.DENY, 403, "request refused: secret_leak")
+
+
+def test_observe_mode_only_says_that_it_would_have_edited() -> None:
+    policy = Policy(mode=Mode.OBSERVE, leaks=REDACT)
+    reasons = (*TOLD, "observe mode lets it pass")
+    assert decide(BOTH, READ, policy) == Decision(Action.ALLOW, Action.REDACT, Mode.OBSERVE, reasons=reasons)
+    assert decide(BOTH, HALF, policy).applied is Action.ALLOW_UNSCANNED
+
+
+def test_the_score_denies_before_leaks_are_edited() -> None:
+    assert decide(leaking(ThreatType.SECRET_LEAK, score=15.0), READ, Policy(leaks=REDACT)).applied is Action.DENY
+
+
+def test_output_leaks_name_the_types_to_take_out() -> None:
+    assert parse_policy("output_leaks: {pii_leak: redact}", Policy()).output_leaks.redacted == {ThreatType.PII_LEAK}

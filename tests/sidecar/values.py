@@ -27,20 +27,27 @@ OTHER = Head("POST", "/v1/embeddings", "api.test", "request-3", "10.0.0.7:4711",
 # What the detector below answers to.
 ATTACK = "ATTACK"  # weight 20: CRITICAL
 WARNING = "WARNING"  # weight 7: MEDIUM
+LEAK = "LEAKED-KEY"  # weight 9, a secret
+ADDRESS = "ada@lovelace.test"  # weight 5, personal data
+
+
+_RULES = {ATTACK: "words.attack", WARNING: "words.warning", LEAK: "words.key", ADDRESS: "words.email"}
 
 
 @dataclass(frozen=True)
 class Words:
-    """Finds two words."""
+    """Finds four words."""
 
     name: str = "words"
 
     def detect(self, view: View) -> tuple[Finding, ...]:
         return tuple(
-            Finding(kind, self.name, f"words.{word.lower()}", Span(m.start(), m.end()), weight, view=view.kind)
+            Finding(kind, self.name, _RULES[word], Span(m.start(), m.end()), weight, view=view.kind)
             for word, kind, weight in (
                 (ATTACK, ThreatType.PROMPT_INJECTION, 20.0),
                 (WARNING, ThreatType.SUSPICIOUS_PATTERN, 7.0),
+                (LEAK, ThreatType.SECRET_LEAK, 9.0),
+                (ADDRESS, ThreatType.PII_LEAK, 5.0),
             )
             for m in re.finditer(word, view.text)
             if view.kind == "as_sent"

@@ -34,6 +34,7 @@ def call(
     *,
     method: str = "POST",
     timeout: float = 15,
+    chunked: bool = False,
     **headers: str,
 ) -> Reply:
     """Send one request; header names have underscores for dashes."""
@@ -41,7 +42,10 @@ def call(
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=timeout)
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, body, {"content-type": "application/json", **named})
+        sent = iter([body[:40], body[40:]]) if chunked and body else body
+        framing = {"transfer-encoding": "chunked"} if chunked else {}
+        named = {"content-type": "application/json", **framing, **named}
+        connection.request(method, path, sent, named, encode_chunked=chunked)
         answer = connection.getresponse()
         return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
     finally:

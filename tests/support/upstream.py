@@ -150,6 +150,8 @@ class Upstream:
             connection.shutdown(socket.SHUT_RDWR)
         elif b"please-204" in body:
             connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        elif b"please-echo" in body:
+            _echo(connection, json.loads(body))
         elif b'"stream":true' in body.replace(b" ", b""):
             _chunked(connection, _resplit(b"".join(STREAM), body), end=True)
         else:
@@ -161,6 +163,21 @@ def _resplit(data: bytes, body: bytes) -> list[bytes]:
     if b"please-split-bytes" not in body:
         return STREAM
     return [data[i : i + 7] for i in range(0, len(data), 7)]
+
+
+def _echo(connection: socket.socket, asked: dict[str, Any]) -> None:
+    """Say the last message's text again; streamed in pieces of three characters."""
+    content = asked["messages"][-1]["content"]
+    said = content if isinstance(content, str) else "".join(part["text"] for part in content)
+    if asked.get("stream"):
+        events = stream_events([said[i : i + 3] for i in range(0, len(said), 3)])
+        data = b"".join(events)
+        split = [data[i : i + 50] for i in range(0, len(data), 50)]
+        _chunked(connection, split if "please-split" in said else events, end=True)
+        return
+    message = {"role": "assistant", "content": said}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    _whole(connection, 200, json.dumps({**CHAT, "choices": choices}).encode())
 
 
 def _whole(connection: socket.socket, status: int, body: bytes) -> None:

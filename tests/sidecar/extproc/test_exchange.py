@@ -29,7 +29,7 @@ from sidecar.extproc.events import (
 from sidecar.extproc.exchange import _TABLE, Exchange, State
 from sidecar.extproc.surroundings import Surroundings
 from sidecar.pipeline import Pipeline
-from sidecar.policy import Policy, SpoolFull
+from sidecar.policy import Leaks, OnLeak, Policy, SpoolFull
 from sidecar.types import (
     Action,
     Assessment,
@@ -55,6 +55,7 @@ from tests.sidecar.values import (
     CHAT,
     DECISION_ID,
     GENERATE,
+    LEAK,
     OTHER,
     WARNING,
     Broken,
@@ -67,6 +68,7 @@ from tests.sidecar.values import (
 
 AT = 1_000_000  # when every dialogue begins, in microseconds
 OBSERVE = Policy(mode=Mode.OBSERVE)
+PSEUDONYMISE = Policy(leaks=Leaks(OnLeak.PSEUDONYMISE, OnLeak.PSEUDONYMISE))
 FROM_PROVIDER = AnswerHead(200, "via_upstream")
 ROUTE = "gateway/openai"
 
@@ -743,7 +745,16 @@ def test_event_out_of_order_is_a_failure_before_the_verdict_and_goes_on_after_it
 
 # ── what holds for every order ──────────────────────────────────────────────────────────────────────────────────────
 
-BODIES = (chat("hello"), chat(ATTACK), generate("hello"), generate("x", "unknown"), b"{", b"")
+BODIES = (
+    chat("hello"),
+    chat(ATTACK),
+    chat(LEAK),
+    LEAK.encode(),
+    generate("hello"),
+    generate("x", "unknown"),
+    b"{",
+    b"",
+)
 HEADS = (CHAT, GENERATE, OTHER)
 from_envoy = st.one_of(
     st.builds(
@@ -766,7 +777,7 @@ from_envoy = st.one_of(
 )
 
 
-@given(st.lists(from_envoy, max_size=8), st.sampled_from((Policy(), OBSERVE)), st.booleans())
+@given(st.lists(from_envoy, max_size=8), st.sampled_from((Policy(), OBSERVE, PSEUDONYMISE)), st.booleans())
 def test_every_message_gets_exactly_one_answer_and_every_exchange_one_record(
     events: list[Event], policy: Policy, full: bool
 ) -> None:

