@@ -19,7 +19,7 @@ from analytics.store.database import connect
 from analytics.telemetry import Metrics
 from sidecar import telemetry
 from sidecar.detectors import PACKS
-from sidecar.detectors.secrets import RULES as SECRETS
+from sidecar.detectors.shapes import RULES as SECRETS
 
 ROOT = Path(__file__).parents[2]
 README, REFERENCE = ROOT / "README.md", ROOT / "docs" / "reference.md"

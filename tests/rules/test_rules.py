@@ -1,9 +1,11 @@
 """Rules are tested as data: each rule has a file here with texts that must raise it and texts that must not.
 
-A text may hold {base62:40}, {base32:16}, {digits:10} or {blank}: filled in at run time, so that no secret scanner finds
-a secret in this repository. Cases run through scan_segment, as texts in production do.
+A text may hold {base62:40}, {hex:32} and what else ALPHABETS names, {uuid}, {jwt}, {valid:iban} or {blank}: filled in at
+run time, so that no secret scanner finds a secret in this repository. Cases run through scan_segment, as texts in production do.
 """
 
+import base64
+import json
 import random
 import re
 import string
@@ -23,6 +25,10 @@ ALPHABETS = {
     "base62": string.ascii_letters + string.digits,
     "base32": "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
     "digits": string.digits,
+    "hex": "0123456789abcdef",
+    "alnum": string.ascii_lowercase + string.digits,
+    "upper": string.ascii_uppercase + string.digits,
+    "bech32": "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L",
 }
 WEIGHTS = {rule.id: rule.weights for rule in load_rules()}
 RULE_IDS = [(detector.name, rule.id) for detector in DETECTORS for rule in detector.RULES]
@@ -50,12 +56,19 @@ def cases_of(detector: str, rule_id: str) -> Cases:
 
 def filled(text: str) -> str:
     chance = random.Random(text)
-    text = text.replace("{blank}", " ")
+    text = text.replace("{blank}", " ").replace("{uuid}", "{hex:8}-{hex:4}-4{hex:3}-a{hex:3}-{hex:12}")
+    text = re.sub(r"\{jwt\}", lambda _: jwt(chance), text)
     return re.sub(
-        r"\{(base62|base32|digits):(\d+)\}",
+        r"\{(" + "|".join(ALPHABETS) + r"):(\d+)\}",
         lambda match: "".join(chance.choices(ALPHABETS[match[1]], k=int(match[2]))),
         text,
     )
+
+
+def jwt(chance: random.Random) -> str:
+    parts = ({"alg": "RS256", "typ": "JWT"}, {"sub": str(chance.randrange(10**9)), "exp": 1790000000})
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*encoded, "{base62:43}"])
 
 
 def raised(case: Case) -> set[str]:
