@@ -25,7 +25,7 @@ _PLACEHOLDER = re.compile(
 # Sources: the signatures of jwt.io's two samples and of RFC 7519's, Azurite's key, the Cosmos DB emulator's key.
 _KNOWN = frozenset({"051d093c4bdedbf2", "08831f80b56414a9", "a415af04e1b13393", "0011cc25eb432071", "aa6547439583c3a2"})
 _PIECES = re.compile(r"[^A-Za-z0-9]+")
-_CAMEL = re.compile(r"(?:[A-Z]?[a-z]{2,})*[A-Z]{0,6}\d*")
+_CAMEL = re.compile(r"(?:[A-Z]?[a-z]+)*[A-Z]{0,6}\d*")
 _HEX = re.compile(r"(?:sha\d+[:-])?(?:0x)?[0-9a-fA-F]+")
 _DIGITS62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DIGITS36 = "0123456789abcdefghijklmnopqrstuvwxyz"
