@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from sidecar import scoring
 from sidecar.decode import readings
-from sidecar.detectors import Detector
+from sidecar.detectors import Detector, contextual
 from sidecar.detectors.ruleset import Ruleset
 from sidecar.protocols import protocol_for
 from sidecar.protocols.json_body import MalformedBody
@@ -49,23 +49,28 @@ class Pipeline:
     now_us: Callable[[], int]
     ruleset: Ruleset
 
-    def inspect(self, head: Head, data: bytes, deadline_us: int) -> Inspection:
-        """Return what looking at a request brought to light; deadline_us is on the pipeline's clock."""
+    def inspect(self, head: Head, data: bytes, deadline_us: int, planted: tuple[str, ...] = ()) -> Inspection:
+        """Return what looking at a request brought to light; deadline_us is on the pipeline's clock, planted are canaries."""
         message = _NOTHING_READ
         try:
             _require_plain(head)
             message = protocol_for(head).read_request(data, head)
-            assessment = self._assess((*message.segments, *_query(head)), deadline_us)
+            assessment = self._assess((*message.segments, *_query(head)), deadline_us, contextual.canaries(planted))
         except MalformedBody as error:
             return uninspected(InspectionFailed(FailureKind.MALFORMED_BODY, str(error)), len(data), message)
         except _Stopped as stopped:
             return uninspected(stopped.failure, len(data), message)
         return Inspection(message, assessment, _coverage(data, message.unscanned))
 
-    def inspect_reply(self, reply: LlmReply, body_bytes: int, deadline_us: int) -> tuple[Assessment, Coverage]:
-        """Return what looking at an answer brought to light, and which of its bytes were looked at."""
+    def inspect_reply(
+        self, reply: LlmReply, body_bytes: int, deadline_us: int, context: tuple[Detector, ...] = ()
+    ) -> tuple[Assessment, Coverage]:
+        """Return what looking at an answer brought to light, and which of its bytes were looked at.
+
+        context are the detectors of this exchange alone (contextual.for_reply).
+        """
         try:
-            assessment = self._assess(reply.segments, deadline_us)
+            assessment = self._assess(reply.segments, deadline_us, context)
         except _Stopped:
             lost = Unscanned(UnscannedReason.FAILURE, body_bytes)
             return Assessment(), Coverage(body_bytes, 0, (lost,))
@@ -82,11 +87,12 @@ class Pipeline:
             return uninspected(stopped.failure, size, message)
         return Inspection(message, assessment, Coverage(size, size))
 
-    def _assess(self, segments: Iterable[Segment], deadline_us: int) -> Assessment:
+    def _assess(self, segments: Iterable[Segment], deadline_us: int, context: tuple[Detector, ...] = ()) -> Assessment:
         found: list[tuple[Segment, Finding]] = []
+        detectors = (*self.ruleset.detectors, *self.ruleset.adjusted(context))
         for segment in segments:
             for view in readings(segment):
-                for detector in self.ruleset.detectors:
+                for detector in detectors:
                     found.extend((segment, finding) for finding in _detect(detector, view))
                     if self.now_us() > deadline_us:
                         raise _Stopped(InspectionFailed(FailureKind.DEADLINE, f"after detector {detector.name}"))

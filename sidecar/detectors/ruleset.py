@@ -9,13 +9,14 @@ Never: a set of which a part is broken; an id that means two things; a change of
 import difflib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from sidecar.detectors import DETECTORS, Detector, ruleset_version, shipped_words
+from sidecar.detectors.contextual import CONTEXTUAL
 from sidecar.detectors.pack import WEIGHT_MAX, PackError, Rule, load_pack, load_words, read_yaml
 from sidecar.detectors.patterns import PatternDetector
 from sidecar.types import Finding, Surface, ThreatType, View
@@ -23,17 +24,6 @@ from sidecar.types import Finding, Surface, ThreatType, View
 USER = "user"
 WORDS, OVERRIDES = "words.yaml", "overrides.yaml"
 FILE_BYTES_MAX = 4 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Ruleset:
-    """The detectors in force and the version of what they look for; results of one version are the same for one text."""
-
-    detectors: tuple[Detector, ...]
-    version: str
-
-
-DEFAULT = Ruleset(DETECTORS, ruleset_version())
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +81,25 @@ class Adjusted:
         return replace(finding, weight=self._new[finding.rule_id] * factor)
 
 
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """The detectors in force and the version of what they look for; results of one version are the same for one text.
+
+    overrides are for the detectors of one exchange (contextual.py), which are made later; those of detectors are in them.
+    """
+
+    detectors: tuple[Detector, ...]
+    version: str
+    overrides: Overrides = field(default_factory=Overrides)
+
+    def adjusted(self, context: tuple[Detector, ...]) -> tuple[Detector, ...]:
+        """Return the detectors of one exchange with the overrides that concern them."""
+        return tuple(_adjusted(detector, self.overrides) for detector in context)
+
+
+DEFAULT = Ruleset(DETECTORS, ruleset_version())
+
+
 def load_ruleset(folder: Path | None) -> Ruleset:
     """Return our rules with those of a folder, ours alone when there is no folder.
 
@@ -130,15 +139,16 @@ def build_ruleset(files: Mapping[str, str]) -> Ruleset:
         return DEFAULT
     rules = tuple(_users_rules(files))
     detectors = (*DETECTORS, PatternDetector(USER, rules)) if rules else DETECTORS
+    overrides = Overrides()
     if OVERRIDES in files:
-        overrides = _overrides(files[OVERRIDES], detectors)
+        overrides = _overrides(files[OVERRIDES], (*detectors, *CONTEXTUAL))
         detectors = tuple(_adjusted(detector, overrides) for detector in detectors)
-    return Ruleset(detectors, _version(files))
+    return Ruleset(detectors, _version(files), overrides)
 
 
 def _users_rules(files: Mapping[str, str]) -> Iterator[Rule]:
     words = {**shipped_words(), **_users_words(files.get(WORDS))}
-    ours = {rule.id for detector in DETECTORS for rule in _rules(detector)}
+    ours = {rule.id for detector in (*DETECTORS, *CONTEXTUAL) for rule in _rules(detector)}
     for name in sorted(files):
         if name not in (WORDS, OVERRIDES):
             for rule in load_pack(files[name], words, name):
@@ -157,7 +167,7 @@ def _users_words(text: str | None) -> dict[str, str]:
     return lists
 
 
-def _overrides(text: str, detectors: Iterable[Detector]) -> Overrides:
+def _overrides(text: str, detectors: Iterable[Any]) -> Overrides:
     try:
         overrides = msgspec.convert(read_yaml(text, OVERRIDES) or {}, Overrides)
     except msgspec.ValidationError as error:
@@ -200,12 +210,12 @@ def described(ruleset: Ruleset) -> tuple[Described, ...]:
             getattr(rule, "source", ""),
             getattr(rule, "file", ""),
         )
-        for detector in ruleset.detectors
+        for detector in (*ruleset.detectors, *ruleset.adjusted(CONTEXTUAL))
         for rule in _rules(detector)
     )
 
 
-def _rules(detector: Detector) -> tuple[Any, ...]:
+def _rules(detector: Any) -> tuple[Any, ...]:
     """Return a detector's rules: each has an id, and weights per surface or one weight."""
     return tuple(getattr(detector, "RULES", ()))
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from sidecar.detectors import contextual
 from sidecar.extproc.events import AnswerHead, ResponseBody
 from sidecar.extproc.rewrite import Rewriter
 from sidecar.extproc.surroundings import Surroundings
@@ -89,7 +90,8 @@ class IncomingAnswer:
         self.completed = True
         reply = self._reader.finish() if self._reader is not None and self.body_bytes else LlmReply()
         deadline_us = ending.at_us + policy.deadline_ms * 1000
-        assessment, coverage = around.pipeline.inspect_reply(reply, self.body_bytes, deadline_us)
+        context = contextual.for_reply(verdict.inspection.message if verdict else None, policy.canaries)
+        assessment, coverage = around.pipeline.inspect_reply(reply, self.body_bytes, deadline_us, context)
         request_score = verdict.inspection.assessment.score if verdict else 0.0
         aborted = ending.aborted
         return Completion(

@@ -109,6 +109,7 @@ class Inspect:
     head: Head
     data: bytes
     deadline_us: int
+    canaries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

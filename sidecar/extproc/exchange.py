@@ -145,7 +145,7 @@ class Exchange:
     def _ask(self, data: bytes, phase: Phase) -> Step:
         self.state, self._data, self._phase = State.INSPECTING, data, phase
         deadline_us = self._started_us + self._policy.deadline_ms * 1000
-        return Step(inspect=Inspect(self._head, data, deadline_us))
+        return Step(inspect=Inspect(self._head, data, deadline_us, self._policy.canaries))
 
     def _inspected(self, event: Inspected) -> Step:
         inspection = event.inspection

@@ -19,6 +19,7 @@ from analytics.store.database import connect
 from analytics.telemetry import Metrics
 from sidecar import telemetry
 from sidecar.detectors import PACKS
+from sidecar.detectors.contextual import CONTEXTUAL
 from sidecar.detectors.shapes import RULES as SECRETS
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +93,11 @@ def rules() -> str:
     rows = [_rule(spec) for name in PACKS for spec in _specs(name)]
     rows += [
         (f"`{shape.id}`", "secret_leak", f"{shape.weight:g}", "A key of this shape.", shape.source) for shape in SECRETS
+    ]
+    rows += [
+        (f"`{rule.id}`", rule.type.value, f"{rule.weight:g}", rule.why, rule.source)
+        for one in CONTEXTUAL
+        for rule in one.RULES
     ]
     return table(("rule", "threat type", "weight", "what it sees", "source"), rows)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.detectors import DETECTORS, ruleset_version
+from sidecar.detectors.contextual import CONTEXTUAL, canaries
 from sidecar.detectors.pack import PackError
 from sidecar.detectors.patterns import INNOCENT
 from sidecar.detectors.ruleset import (
@@ -174,7 +175,7 @@ def test_a_folder_that_is_missing_is_an_error(tmp_path: Path) -> None:
 
 def test_every_rule_is_described() -> None:
     rules = {rule.id: rule for rule in described(build_ruleset({"shop.yaml": pack()}))}
-    assert len(rules) == 1 + sum(len(getattr(detector, "RULES", ())) for detector in DETECTORS)
+    assert len(rules) == 1 + sum(len(getattr(detector, "RULES", ())) for detector in (*DETECTORS, *CONTEXTUAL))
     mine = rules["shop.vouchers"]
     assert (mine.detector, mine.file, mine.source, mine.type) == (
         "user",
@@ -183,3 +184,14 @@ def test_every_rule_is_described() -> None:
         ThreatType.DATA_EXTRACTION,
     )
     assert all(rule.weights and rule.id and rule.type for rule in rules.values())
+
+
+def test_rules_of_one_exchange_are_overridden_too() -> None:
+    text = "disable: [system_prompt_leak.most]\nweights: {canary.seen: 15}\n"
+    ruleset = build_ruleset({"overrides.yaml": text})
+    view = View("as_sent", "it is violet-otter", range(18), Surface.OUTPUT)
+    (adjusted,) = ruleset.adjusted(canaries(("violet-otter",)))
+    assert [finding.weight for finding in adjusted.detect(view)] == [15.0]
+    ids = {rule.id: rule.weights for rule in described(ruleset)}
+    assert "system_prompt_leak.most" not in ids
+    assert set(ids["canary.seen"].values()) == {15.0}

@@ -86,7 +86,7 @@ class Dialogue:
         if step.inspect is not None:
             assert (step.save, step.answer) == (None, None)
             asked = step.inspect
-            inspection = self.around.pipeline.inspect(asked.head, asked.data, asked.deadline_us)
+            inspection = self.around.pipeline.inspect(asked.head, asked.data, asked.deadline_us, asked.canaries)
             step = self.exchange.receive(Inspected(event.at_us + 500, inspection))
         if step.save is not None:
             self.saved.append(step.save)
