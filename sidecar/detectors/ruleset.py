@@ -210,7 +210,7 @@ def described(ruleset: Ruleset) -> tuple[Described, ...]:
             getattr(rule, "source", ""),
             getattr(rule, "file", ""),
         )
-        for detector in (*ruleset.detectors, *ruleset.adjusted(CONTEXTUAL))
+        for detector in (*ruleset.adjusted(CONTEXTUAL), *ruleset.detectors)
         for rule in _rules(detector)
     )
 
