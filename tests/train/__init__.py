@@ -1,0 +1,1 @@
+"""What the learned tier is trained on: phrase banks, and what makes texts of them."""
