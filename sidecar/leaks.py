@@ -1,6 +1,7 @@
-"""Stand-ins for leaks: what goes to the provider in a secret's place, and how the original comes back.
+"""Stand-ins for leaks: what goes to the provider in a secret's place, how it comes back, and what is taken out of answers.
 
-In: findings with their segments, the policy's treatment, a keyed digest. Out: Edits, and the originals by pseudonym.
+In: findings with their segments, the policy's treatment, a keyed digest; texts of an answer. Out: Edits, and the originals by
+pseudonym; the texts as the client gets them.
 A pseudonym is keyed by the installation and the tenant: the same value always has the same one, and nobody without the key
 can test a guess against it. E-mail addresses stay addresses (RFC 2606 keeps .invalid free), the rest is <kind-digest>.
 Never: keeps a mapping beyond the exchange it was made for; edits where the body holds no such text (edit.edited_body refuses).
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sidecar.edit import REDACTED
+from sidecar.edit import REDACTED, apply, merge
 from sidecar.policy import Leaks, OnLeak
 from sidecar.types import Edit, Finding, Segment, Span
 
@@ -173,3 +174,66 @@ class PutBack:
         word = (self._before + text[-_URL_REACH:])[-_URL_REACH:]
         pieces = word.rsplit(None, 1)
         self._before = pieces[-1] if pieces and not word[-1].isspace() else ""
+
+
+# Text is looked at line by line: that is where a secret ends. A longer line is cut at white space, far enough from its end.
+_LINE_MAX, _LINE_KEPT = 2048, 512
+_KEY_BEGINS, _KEY_ENDS, _KEY_MAX = "-----BEGIN", "-----END", 8192
+_SHORTEST = 8  # no shape of ours is shorter
+# What comes as one string is looked at up to here, as in the record (openai_chat.Reader.MAX_CHARS): beyond are images and sounds.
+_LOOKED_AT = 256 * 1024
+
+Find = Callable[[str], tuple[tuple[Span, str], ...]]
+
+
+class TakeOut:
+    """Takes leaks out of one text that comes in pieces. find says which places hold what; taken counts what was found.
+
+    A text is held back up to the end of its line, a private key (RFC 7468) up to its own end.
+    """
+
+    __slots__ = ("_find", "_held", "_taken")
+
+    def __init__(self, find: Find, taken: Counter[str]) -> None:
+        self._find = find
+        self._taken = taken
+        self._held = ""
+
+    def push(self, text: str, *, final: bool) -> str:
+        """Return what may go on; final says that nothing will follow. Bounds: every character is looked at once."""
+        held = self._held + text
+        cut = len(held) if final else _safe(held)
+        self._held = held[cut:]
+        return self._clean(held[:cut])
+
+    def _clean(self, text: str) -> str:
+        if len(text) < _SHORTEST:
+            return text
+        changes = merge((span, REDACTED.format(kind)) for span, kind in self._find(text[:_LOOKED_AT]))
+        self._taken.update(replacement for _, replacement in changes)
+        return apply(text, changes)
+
+
+def _safe(text: str) -> int:
+    """Return up to where a text can be looked at now: no leak goes on behind it."""
+    begun = text.rfind(_KEY_BEGINS)
+    open_key = begun >= 0 and _KEY_ENDS not in text[begun:] and len(text) - begun < _KEY_MAX
+    line = text.rfind("\n", 0, begun if open_key else len(text)) + 1
+    if line or open_key or len(text) <= _LINE_MAX:
+        return line
+    blank = text.rfind(" ", 0, len(text) - _LINE_KEPT)
+    return blank + 1 if blank >= 0 else len(text) - _LINE_KEPT
+
+
+class Chain:
+    """Two editors, one after the other."""
+
+    __slots__ = ("_first", "_second")
+
+    def __init__(self, first: TakeOut, second: PutBack) -> None:
+        self._first = first
+        self._second = second
+
+    def push(self, text: str, *, final: bool) -> str:
+        """Return what both let go on."""
+        return self._second.push(self._first.push(text, final=final), final=final)

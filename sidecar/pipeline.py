@@ -25,7 +25,9 @@ from sidecar.types import (
     LlmMessage,
     LlmReply,
     Segment,
+    Span,
     Surface,
+    ThreatType,
     Unscanned,
     UnscannedReason,
     View,
@@ -77,6 +79,20 @@ class Pipeline:
         skipped = sum(item.bytes for item in reply.unscanned)
         return assessment, Coverage(body_bytes, max(0, body_bytes - skipped), reply.unscanned)
 
+    def leak_finder(self, kinds: frozenset[ThreatType]) -> Callable[[str], tuple[tuple[Span, str], ...]]:
+        """Return what tells where a piece of an answer holds leaks of these types. A piece that cannot be read is all leak."""
+        chosen = tuple(detector for detector in self.ruleset.detectors if _reports(detector, kinds))
+
+        def find(text: str) -> tuple[tuple[Span, str], ...]:
+            views = readings(Segment(text, Surface.OUTPUT))
+            try:
+                found = [finding for view in views for detector in chosen for finding in _detect(detector, view)]
+            except _Stopped:
+                return ((Span(0, len(text)), "unscanned"),)
+            return tuple((finding.span, finding.type.value) for finding in found if finding.type in kinds)
+
+        return find
+
     def inspect_text(self, segment: Segment, deadline_us: int) -> Inspection:
         """Return what looking at one text brought to light, as if it stood in a request; bytes are those of its UTF-8."""
         message = LlmMessage("text", (segment,))
@@ -97,6 +113,12 @@ class Pipeline:
                     if self.now_us() > deadline_us:
                         raise _Stopped(InspectionFailed(FailureKind.DEADLINE, f"after detector {detector.name}"))
         return replace(scoring.assess(found), found=tuple(found)) if found else Assessment()
+
+
+def _reports(detector: Detector, kinds: frozenset[ThreatType]) -> bool:
+    """Tell whether a detector can report one of these types; one that names no rules can."""
+    rules: tuple[object, ...] = getattr(detector, "RULES", ())
+    return not rules or any(getattr(rule, "type", ThreatType.SECRET_LEAK) in kinds for rule in rules)
 
 
 def _detect(detector: Detector, view: View) -> tuple[Finding, ...]:

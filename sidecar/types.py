@@ -371,7 +371,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """How an exchange ended: the second half of a record."""
+    """How an exchange ended: the second half of a record. applied is REDACT when leaks were taken out of the answer."""
 
     outcome: Outcome
     http_status: int
@@ -385,6 +385,7 @@ class Completion:
     first_byte_us: int
     total_us: int
     reasons: tuple[str, ...] = ()
+    applied: Action | None = None
 
 
 def level_of(score: float) -> RiskLevel:

@@ -5,17 +5,18 @@ Never: decides what an event means in a state; the table in exchange.py does.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sidecar.detectors import contextual
 from sidecar.extproc.events import AnswerHead, ResponseBody
-from sidecar.extproc.rewrite import Rewriter
+from sidecar.extproc.rewrite import Editor, MakeEditor, Rewriter
 from sidecar.extproc.surroundings import Surroundings
-from sidecar.leaks import Originals, PutBack
+from sidecar.leaks import Chain, Find, Originals, PutBack, TakeOut
 from sidecar.policy import Policy
 from sidecar.protocols import ReplyReader, protocol_for
-from sidecar.types import Completion, Head, LlmReply, Outcome, Verdict
+from sidecar.types import Action, Completion, Head, LlmReply, Mode, Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Ending:
 class IncomingAnswer:
     """An answer as it comes in. completed turns True when its half of the record has been made."""
 
-    __slots__ = ("_first_byte_us", "_originals", "_reader", "_rewriter", "body_bytes", "completed", "head")
+    __slots__ = ("_first_byte_us", "_make", "_reader", "_rewriter", "_taken", "body_bytes", "completed", "head")
 
     def __init__(self) -> None:
         self.head = AnswerHead()
@@ -39,7 +40,8 @@ class IncomingAnswer:
         self.completed = False
         self._reader: ReplyReader | None = None
         self._first_byte_us = 0
-        self._originals: Originals | None = None
+        self._make: MakeEditor | None = None
+        self._taken: Counter[str] = Counter()
         self._rewriter: Rewriter | None = None
 
     def take(self, event: ResponseBody, request: Head, started_us: int) -> None:
@@ -53,11 +55,13 @@ class IncomingAnswer:
             self._reader = protocol_for(request).reader()
         self._reader.feed(event.data)
 
-    def put_back(self, originals: Mapping[str, str]) -> None:
-        """Put the originals of a request's pseudonyms back into this answer."""
-        if originals:
-            known = self._originals = Originals(originals)
-            self._rewriter = Rewriter(lambda nested: PutBack(known, _nested if nested else str))
+    def change(self, originals: Mapping[str, str], policy: Policy, around: Surroundings) -> None:
+        """Prepare what the client's answer shall differ in: leaks taken out, originals of the request's pseudonyms put back."""
+        kinds = policy.output_leaks.redacted if policy.mode is Mode.ENFORCE else frozenset()
+        if originals or kinds:
+            find = around.pipeline.leak_finder(kinds) if kinds else None
+            self._make = _editors(Originals(originals), find, self._taken)
+            self._rewriter = Rewriter(self._make)
 
     def rewritten(self, event: ResponseBody) -> bytes | None:
         """Return what the client gets in place of a chunk, None for the chunk itself."""
@@ -66,13 +70,20 @@ class IncomingAnswer:
         new = self._rewriter.feed(event.data, end=event.end)
         return None if new == event.data else new
 
-    def restored(self, reply: LlmReply) -> LlmReply:
-        """Return a reply with the originals in its texts, for the client only: the record keeps the pseudonyms."""
-        known = self._originals
-        if known is None:
-            return reply
-        texts = (replace(s, text=PutBack(known).push(s.text, final=True)) for s in reply.segments)
-        return replace(reply, segments=tuple(texts))
+    def for_client(self, save: Completion) -> tuple[Completion, Completion]:
+        """Return the completion of an answer that came whole as the record keeps it, and as the client reads it."""
+        make = self._make
+        if make is None:
+            return save, save
+        segments = (replace(s, text=make(False).push(s.text, final=True)) for s in save.reply.segments)
+        told = replace(save, reply=replace(save.reply, segments=tuple(segments)))
+        return replace(save, applied=self._applied(), reasons=(*save.reasons, *self._reasons())), told
+
+    def _applied(self) -> Action | None:
+        return Action.REDACT if self._taken else None
+
+    def _reasons(self) -> tuple[str, ...]:
+        return tuple(f"answer: {number} places became {text}" for text, number in sorted(self._taken.items()))
 
     @property
     def whole(self) -> bool:
@@ -94,6 +105,7 @@ class IncomingAnswer:
         assessment, coverage = around.pipeline.inspect_reply(reply, self.body_bytes, deadline_us, context)
         request_score = verdict.inspection.assessment.score if verdict else 0.0
         aborted = ending.aborted
+        reasons = (*assessment.reasons, *self._reasons())
         return Completion(
             outcome=Outcome.CLIENT_ABORTED if aborted else self.outcome,
             http_status=self.head.status,
@@ -106,8 +118,17 @@ class IncomingAnswer:
             verdict_us=max(0, ending.sent_us - ending.started_us),
             first_byte_us=self._first_byte_us,
             total_us=ending.at_us - ending.started_us,
-            reasons=(*assessment.reasons, aborted) if aborted else assessment.reasons,
+            reasons=(*reasons, aborted) if aborted else reasons,
+            applied=self._applied(),
         )
+
+
+def _editors(originals: Originals, find: Find | None, taken: Counter[str]) -> MakeEditor:
+    def make(nested: bool) -> Editor:
+        put_back = PutBack(originals, _nested if nested else str)
+        return Chain(TakeOut(find, taken), put_back) if find is not None else put_back
+
+    return make
 
 
 def _nested(original: str) -> str:

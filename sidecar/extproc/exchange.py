@@ -15,7 +15,7 @@ The verdict is written before it leaves; the completion before the last byte is 
 it has been fed end the answer, the record is completed with that chunk and not with the empty one behind it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 
@@ -78,6 +78,7 @@ class Exchange:
         "_edited",
         "_head",
         "_inspection_us",
+        "_originals",
         "_phase",
         "_policy",
         "_route",
@@ -101,6 +102,7 @@ class Exchange:
         self._phase = Phase.REQUEST_BODY
         self._target: generate.Target | None = None
         self._edited = False
+        self._originals: Mapping[str, str] = {}
         self._verdict: Verdict | None = None
         self._answer = IncomingAnswer()
         self._started_us = 0
@@ -174,7 +176,7 @@ class Exchange:
             failure = InspectionFailed(FailureKind.NOT_EDITABLE, "a leak stands where nothing can be edited")
             return replace(inspection, failure=failure), on_failure(failure, self._policy)
         self._edited = True
-        self._answer.put_back(made.originals)
+        self._originals = made.originals
         return inspection, replace(decision, edits=made.edits, reasons=(*decision.reasons, *made.reasons))
 
     def _aimed(self, inspection: Inspection) -> Inspection:
@@ -241,6 +243,7 @@ class Exchange:
             # Where Envoy has sent the headers already (swift routes) it ignores this one, and the buffer filter counts anew.
             answer = Proceed(self._phase, self._data, (("content-length", str(len(self._data))),))
         self._data = b""
+        self._answer.change(self._originals, self._policy, self._around)
         return answer
 
     def _unwritten(self, event: Unwritten) -> Step:
@@ -281,8 +284,8 @@ class Exchange:
         save = self._complete(event.at_us)
         if self._answer.head.status != 200 or self._answer.head.local:
             return Step(save=save, answer=Proceed(Phase.RESPONSE_BODY))
-        said = replace(save, reply=self._answer.restored(save.reply))
-        return Step(save=save, answer=mission_answer(said, self.decision_id))
+        save, told = self._answer.for_client(save)
+        return Step(save=save, answer=mission_answer(told, self.decision_id))
 
     def _complete(self, at_us: int, aborted: str = "") -> Completion:
         """Return the second half of the record. The answer may have more bytes to come only if its reader is complete."""

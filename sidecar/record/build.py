@@ -111,6 +111,7 @@ def completion_bytes(completion: Completion, started_unix_us: int, digest: Diges
     record = pb.DecisionRecord(
         stage=pb.STAGE_COMPLETE,
         outcome=_OUTCOME[completion.outcome],
+        applied=_ACTION[completion.applied] if completion.applied is not None else None,
         score=completion.score,
         level=_LEVEL[completion.assessment.level] if completion.assessment.score >= completion.score else None,
         threats=_threats(completion.assessment.threats, digest),

@@ -22,7 +22,7 @@ ASKED = f"please-echo: my key is {KEY} — use it twice: {KEY}"
 
 @pytest.fixture(scope="module")
 def pseudonymising(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Installation]:
-    policy = "leaks: {secret_leak: pseudonymise, pii_leak: redact}\ncontent_capture: full\n"
+    policy = "leaks: {secret_leak: pseudonymise, pii_leak: redact}\ncontent_capture: full\noutput_leaks: {secret_leak: redact}\n"
     folder = Path(tmp_path_factory.mktemp("d")) / "data"
     installation = Installation(folder, policy=policy, DOUANE_UPSTREAMS=f"openai={upstream.url}").wait()
     yield installation
@@ -88,6 +88,18 @@ def test_events_split_anywhere_are_put_together(pseudonymising: Installation) ->
     deltas = [choice["delta"] for line in lines for choice in json.loads(line)["choices"]]
     assert "".join(delta.get("content", "") for delta in deltas) == f"please-echo please-split {TOKEN}"
     assert reply.body.endswith(b"data: [DONE]\n\n")
+
+
+def test_a_secret_that_the_provider_says_is_taken_out(pseudonymising: Installation) -> None:
+    """It stands in the question in a way that only the answer shows: cut in two, which the scripted provider joins."""
+    halves = chat(f"please-echo please-join {TOKEN[:9]}~{TOKEN[9:]}\\nbye", stream=True)
+    reply = call(pseudonymising.gateway, body=halves, x_user_id="taken-out")
+    lines = [line[6:] for line in reply.body.split(b"\n") if line.startswith(b"data: {")]
+    deltas = [choice["delta"] for line in lines for choice in json.loads(line)["choices"]]
+    said = "".join(delta.get("content", "") for delta in deltas)
+    assert said == "please-echo please-join [REDACTED:secret_leak]\\nbye"
+    (record,) = pseudonymising.settled("taken-out")
+    assert record["applied"] == "redact"
 
 
 def test_generate_gets_its_originals_back(pseudonymising: Installation, upstream: Upstream) -> None:

@@ -1,6 +1,8 @@
 """Stand-ins for leaks: what is put in their place, and how the originals come back."""
 
 import json
+import re
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from sidecar.detectors import scan_segment
 from sidecar.edit import apply, edited_texts
-from sidecar.leaks import Originals, PutBack, Replaced, replaced
+from sidecar.leaks import Chain, Originals, PutBack, Replaced, TakeOut, replaced
 from sidecar.policy import Leaks, OnLeak
 from sidecar.types import Finding, Segment, Span, Surface, ThreatType
 from tests.sidecar.values import IDENTIFIER
@@ -163,3 +165,65 @@ def test_behind_a_url_and_in_a_mail_link_originals_come_back() -> None:
     assert PutBack(KNOWN).push(text, final=True) == (
         'at https://x.test/ a"b or mailto:ada@x.test, <secret-key-ffffffff>'
     )
+
+
+# ── what is taken out of answers ────────────────────────────────────────────────────────────────────────────────────
+
+GONE = "[REDACTED:secret_leak]"
+
+
+def secrets(text: str) -> tuple[tuple[Span, str], ...]:
+    return tuple(
+        (Span(*match.span()), "secret_leak")
+        for match in re.finditer(r"-----BEGIN.*-----END|\bkey-[1-9]\d*", text, re.DOTALL)
+    )
+
+
+def take_out() -> tuple[TakeOut, Counter[str]]:
+    taken: Counter[str] = Counter()
+    return TakeOut(secrets, taken), taken
+
+
+def test_a_line_goes_on_when_it_has_been_looked_at() -> None:
+    taker, taken = take_out()
+    assert [taker.push(text, final=False) for text in ("it is key", "-12", "34 now\nnext", "")] == [
+        "",
+        "",
+        f"it is {GONE} now\n",
+        "",
+    ]
+    assert taker.push(" key-1", final=True) == f"next {GONE}"
+    assert taken == {GONE: 2}
+
+
+def test_a_private_key_is_held_to_its_end_and_not_for_ever() -> None:
+    taker, _ = take_out()
+    held = "".join(
+        taker.push(text, final=False) for text in ("see\n-----BEGIN X\n", "abc\n", "abc\n-----END X-----\nbye\n")
+    )
+    assert held == f"see\n{GONE} X-----\nbye\n"
+    endless, _ = take_out()
+    out = "".join(endless.push("-----BEGIN X\n" if n == 0 else "abc\n", final=False) for n in range(3000))
+    assert len(out) > 2000
+
+
+def test_a_long_line_is_cut_at_white_space_and_bounded() -> None:
+    taker, _ = take_out()
+    assert taker.push("word " * 500, final=False) == "word " * 397
+    other, _ = take_out()
+    assert other.push("x" * 3000, final=False) == "x" * 2488
+
+
+@given(st.lists(st.text(st.sampled_from("key-1 ab"), max_size=12), max_size=12), st.data())
+def test_a_text_is_cleaned_alike_wherever_it_is_split(lines: list[str], data: st.DataObject) -> None:
+    text = "".join(f"{line:10}\n" for line in lines)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    taker, _ = take_out()
+    pieces = [taker.push(text[a:b], final=False) for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    assert "".join([*pieces, taker.push("", final=True)]) == re.sub(r"\bkey-[1-9]\d*", GONE, text)
+
+
+def test_what_was_the_client_s_own_comes_back_beside_what_is_taken_out() -> None:
+    taker, _ = take_out()
+    chain = Chain(taker, PutBack(Originals({NAME: "key-7"})))
+    assert chain.push(f"yours {NAME}, theirs key-8", final=True) == f"yours key-7, theirs {GONE}"

@@ -17,12 +17,14 @@ from sidecar.types import (
     LlmMessage,
     LlmReply,
     Segment,
+    Span,
     Surface,
+    ThreatType,
     Unscanned,
     UnscannedReason,
     View,
 )
-from tests.sidecar.values import ATTACK, CHAT, OTHER, WARNING, Broken, Words, chat
+from tests.sidecar.values import ADDRESS, ATTACK, CHAT, LEAK, OTHER, WARNING, Broken, Words, chat
 
 
 def pipeline(*detectors: object, now_us: Callable[[], int] = lambda: 0) -> Pipeline:
@@ -143,3 +145,18 @@ def test_uninspected_is_never_complete() -> None:
     failure = InspectionFailed(FailureKind.INTERNAL)
     assert uninspected(failure) == Inspection(LlmMessage("none", ()), Assessment(), lost(0), failure)
     assert uninspected(failure).coverage.complete is False
+
+
+def test_leaks_of_the_types_asked_for_are_found_in_a_piece_of_an_answer() -> None:
+    find = pipeline().leak_finder(frozenset((ThreatType.SECRET_LEAK,)))
+    assert find(f"{ATTACK} {LEAK} {ADDRESS}") == ((Span(7, 7 + len(LEAK)), "secret_leak"),)
+
+
+def test_a_piece_that_cannot_be_read_is_all_leak() -> None:
+    assert pipeline(Broken()).leak_finder(frozenset((ThreatType.PII_LEAK,)))("four") == ((Span(0, 4), "unscanned"),)
+
+
+def test_only_detectors_that_can_report_a_leak_are_asked() -> None:
+    injections = Words()
+    object.__setattr__(injections, "RULES", (type("Rule", (), {"id": "x.y", "type": ThreatType.JAILBREAK})(),))
+    assert pipeline(injections).leak_finder(frozenset((ThreatType.SECRET_LEAK,)))(LEAK) == ()

@@ -169,6 +169,7 @@ def _echo(connection: socket.socket, asked: dict[str, Any]) -> None:
     """Say the last message's text again; streamed in pieces of three characters."""
     content = asked["messages"][-1]["content"]
     said = content if isinstance(content, str) else "".join(part["text"] for part in content)
+    said = said.replace("~", "") if "please-join" in said else said
     if asked.get("stream"):
         events = stream_events([said[i : i + 3] for i in range(0, len(said), 3)])
         data = b"".join(events)

@@ -18,7 +18,7 @@ from sidecar.extproc.events import (
     ResponseHeaders,
     Unwritten,
 )
-from sidecar.policy import Leaks, OnLeak, Policy
+from sidecar.policy import Leaks, OnLeak, OnOutputLeak, OutputLeaks, Policy
 from sidecar.types import Action, ContentCapture, FailureKind, Head, Mode, Outcome, Verdict
 from tests.sidecar.extproc.test_exchange import AT, FROM_PROVIDER, Dialogue
 from tests.sidecar.values import ADDRESS, ATTACK, CHAT, GENERATE, LEAK, OTHER, answer, chat, generate, stream
@@ -219,3 +219,44 @@ def test_a_canary_is_a_threat_in_requests_and_answers_but_not_where_it_was_plant
     asked = Dialogue(policy)
     asked.ask(chat("what is violet-otter-4417"))
     assert [t.finding.rule_id for t in asked.verdict.inspection.assessment.threats] == ["canary.seen"]
+
+
+TAKE_OUT = OutputLeaks(OnOutputLeak.REDACT, OnOutputLeak.REPORT)
+GONE = "[REDACTED:secret_leak]"
+
+
+def test_leaks_are_taken_out_of_answers_and_the_record_says_so() -> None:
+    dialogue = Dialogue(Policy(output_leaks=TAKE_OUT))
+    dialogue.ask(chat("hello"))
+    assert sent(dialogue, answer(f"it is {LEAK}, {ADDRESS}")) == answer(f"it is {GONE}, {ADDRESS}")
+    completion = dialogue.completion
+    assert completion.applied is Action.REDACT
+    assert completion.reasons[-1] == f"answer: 1 places became {GONE}"
+    assert completion.assessment.score == 14.0
+
+
+def test_leaks_are_taken_out_of_streams_while_the_caller_s_own_come_back() -> None:
+    leaks = Leaks(OnLeak.PSEUDONYMISE, OnLeak.REPORT)
+    dialogue, told = forwarded(f"mine {LEAK}", Policy(leaks=leaks, output_leaks=TAKE_OUT), stream=True)
+    text = f"{told}\ntheirs {LEAK}\nbye"
+    data = stream(*(text[i : i + 4] for i in range(0, len(text), 4)))
+    new = sent(dialogue, *(data[i : i + 90] for i in range(0, len(data), 90)))
+    values = [json.loads(line[6:]) for line in new.split(b"\n") if line.startswith(b"data: {")]
+    said = "".join(c["delta"].get("content", "") for v in values for c in v["choices"])
+    assert said == f"mine {LEAK}\ntheirs {GONE}\nbye"
+
+
+def test_generate_answers_without_leaks() -> None:
+    dialogue = Dialogue(Policy(output_leaks=TAKE_OUT))
+    dialogue.ask(generate("hello"), GENERATE, "generate")
+    step = dialogue.say(ResponseBody(AT + 5, answer(f"it is {LEAK}"), True, FROM_PROVIDER))
+    assert isinstance(step.answer, Proceed)
+    assert json.loads(step.answer.body or b"")["result"] == f"it is {GONE}"
+    assert (dialogue.completion.applied, dialogue.completion.reply.segments[0].text) == (Action.REDACT, f"it is {LEAK}")
+
+
+def test_observe_mode_takes_nothing_out_of_answers() -> None:
+    dialogue = Dialogue(Policy(mode=Mode.OBSERVE, output_leaks=TAKE_OUT))
+    dialogue.ask(chat("hello"))
+    assert sent(dialogue, answer(LEAK)) == answer(LEAK)
+    assert dialogue.completion.applied is None
