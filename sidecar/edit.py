@@ -14,6 +14,8 @@ from sidecar.types import Edit, Finding, Segment, Span
 
 REDACTED = "[REDACTED:{}]"
 _BACKSLASH = 0x5C
+# A body is walked on the event loop, at about 1 us a mark. Real requests have some thousands.
+_MAX_MARKS = 500_000
 _MARK = re.compile(rb'[{}\[\],"]')
 # No pointer begins like this: RFC 6901 pointers are empty or begin with a slash.
 _NOWHERE = "-"
@@ -101,8 +103,8 @@ def splice(body: bytes, texts: Mapping[str, str]) -> bytes:
     """Return a JSON body with the strings at the given pointers replaced and every other byte kept.
 
     Where a key stands twice the last one is edited, as parsers read it.
-    Bounds: one pass over the body; no recursion, so depth does not matter.
-    Raises: ValueError for a body that is not JSON; KeyError for a pointer that leads to no string.
+    Bounds: one pass over the body; no recursion, so depth does not matter; at most 500,000 braces, commas and strings.
+    Raises: ValueError for a body that is not JSON or beyond that; KeyError for a pointer that leads to no string.
     """
     places = _strings(body, frozenset(texts))
     missing = [pointer for pointer in texts if pointer not in places]
@@ -130,8 +132,11 @@ def _strings(body: bytes, wanted: frozenset[str]) -> dict[str, tuple[int, int]]:
     places: dict[str, tuple[int, int]] = {}
     stack: list[_Container] = []
     expects_key = False
-    position = 0
+    position = marks = 0
     while mark := _MARK.search(body, position):
+        marks += 1
+        if marks > _MAX_MARKS:
+            raise ValueError(f"more than {_MAX_MARKS} marks of JSON")
         position, char = mark.end(), mark[0]
         if char in (b"{", b"["):
             pointer = _pointer(stack)

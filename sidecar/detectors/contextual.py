@@ -141,7 +141,7 @@ class SystemPrompt:
         if view.surface not in _SAID:
             return ()
         system = _system_shingles(tuple(s.text for s in self._message.segments if s.surface is Surface.SYSTEM))
-        if system.isdisjoint(runs(words(view.text), _RUN, _STEP)):
+        if not system or system.isdisjoint(runs(words(view.text), _RUN, _STEP)):
             return ()
         listed, spans = places(view.text)
         hashes = tuple(runs(listed, _RUN))

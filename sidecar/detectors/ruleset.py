@@ -94,6 +94,8 @@ class Ruleset:
 
     def adjusted(self, context: tuple[Detector, ...]) -> tuple[Detector, ...]:
         """Return the detectors of one exchange with the overrides that concern them."""
+        if self.version == DEFAULT.version:
+            return context
         return tuple(_adjusted(detector, self.overrides) for detector in context)
 
 

@@ -151,14 +151,19 @@ class _Strings:
         return literal if new == text else json.dumps(new).encode()
 
 
+# A spread text's path, and which choice, block and call it belongs to, outermost first.
+_Key = tuple[str, tuple[int, ...]]
+_ALL = None
+
+
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """A string of an event. key names the text it is a piece of, "" for one that is complete in itself."""
+    """A string of an event. key names the text it is a piece of, None for one that is complete in itself."""
 
     pointer: str
     names: tuple[str | int, ...]
     text: str
-    key: str
+    key: "_Key | None"
     nested: bool
 
 
@@ -181,7 +186,7 @@ class _Events:
         self._make = make
         self._rest = bytearray()
         self._at = 0
-        self._spread: dict[str, _Spread] = {}
+        self._spread: dict[_Key, _Spread] = {}
 
     def feed(self, chunk: bytes, end: bool) -> bytes:
         self._rest += chunk
@@ -213,26 +218,31 @@ class _Events:
         if not isinstance(value, dict):  # [DONE], or words of a proxy's
             return self._flush() + raw
         leaves = tuple(_leaves(value))
-        ends = _ends(value, leaves)
+        ended = _ended(value, leaves)
         named = next((line for line in lines if line.startswith(b"event:")), b"")
-        changes = {leaf.pointer: new for leaf in leaves if (new := self._push(leaf, value, named, ends)) != leaf.text}
-        before = self._flush({leaf.key for leaf in leaves}) if ends else b""
+        changes = {
+            leaf.pointer: new
+            for leaf in leaves
+            if (new := self._push(leaf, value, named, _is_over(leaf.key, ended))) != leaf.text
+        }
+        before = self._flush(ended, frozenset(leaf.key for leaf in leaves))
         return before + (_with_data(lines, splice(data, changes)) if changes else raw)
 
-    def _push(self, leaf: _Leaf, value: dict[str, Any], event: bytes, ends: bool) -> str:
-        if not leaf.key:
+    def _push(self, leaf: _Leaf, value: dict[str, Any], event: bytes, over: bool) -> str:
+        if leaf.key is None:
             return self._make(leaf.nested).push(leaf.text, final=True)
         spread = self._spread.get(leaf.key)
         if spread is None:
             spread = self._spread[leaf.key] = _Spread(self._make(leaf.nested), leaf, value, event)
         spread.leaf, spread.value, spread.event = leaf, value, event
-        return spread.editor.push(leaf.text, final=ends)
+        return spread.editor.push(leaf.text, final=over)
 
-    def _flush(self, present: frozenset[str] | set[str] = frozenset()) -> bytes:
-        """Return what is held back of all texts but those present, each in an event like its last one."""
+    def _flush(self, ended: "_Ended" = _ALL, present: frozenset[_Key | None] = frozenset()) -> bytes:
+        """Return what is held back of texts that are over and not present, each in an event like its last one."""
         pieces: list[bytes] = []
         for key, spread in self._spread.items():
-            held = spread.editor.push("", final=True) if key not in present else ""
+            over = _is_over(key, ended) and key not in present
+            held = spread.editor.push("", final=True) if over else ""
             if held:
                 body = msgspec.json.encode(_skeleton(spread.value, spread.leaf.names, held))
                 pieces.append(spread.event + b"data: " + body + b"\n\n")
@@ -252,11 +262,30 @@ def _with_data(lines: list[bytes], data: bytes) -> bytes:
     return b"".join((*lines[:first], b"data: ", b" ".join(data.splitlines()), ending, *kept))
 
 
-def _ends(value: Mapping[str, Any], leaves: tuple[_Leaf, ...]) -> bool:
-    """Tell whether an event lets nothing wait: it finishes a choice, or holds no piece of any text and is no sign of life."""
-    choices = value.get("choices")
-    finished = isinstance(choices, list) and any(isinstance(c, dict) and c.get("finish_reason") for c in choices)
-    return finished or (value.get("type") != "ping" and not any(leaf.key for leaf in leaves))
+_Ended = frozenset[int] | None  # the choices that an event ends, _ALL for everything
+
+
+def _ended(value: Mapping[str, Any], leaves: tuple[_Leaf, ...]) -> _Ended:
+    """Return which choices an event finishes; one that holds no piece of any text, and is no sign of life, ends everything."""
+    if value.get("type") != "ping" and not any(leaf.key for leaf in leaves):
+        choices = value.get("choices")
+        return _finished(value) if isinstance(choices, list) and choices else _ALL
+    return _finished(value)
+
+
+def _finished(value: Mapping[str, Any]) -> frozenset[int]:
+    listed = [value[name] for name in ("choices", "candidates") if isinstance(value.get(name), list)]
+    done = [
+        c
+        for choices in listed
+        for c in choices
+        if isinstance(c, dict) and (c.get("finish_reason") or c.get("finishReason"))
+    ]
+    return frozenset(choice["index"] if isinstance(choice.get("index"), int) else 0 for choice in done)
+
+
+def _is_over(key: _Key | None, ended: _Ended) -> bool:
+    return ended is _ALL or (key is not None and (key[1][0] if key[1] else 0) in ended)
 
 
 def _leaves(value: dict[str, Any]) -> Iterator[_Leaf]:
@@ -265,16 +294,16 @@ def _leaves(value: dict[str, Any]) -> Iterator[_Leaf]:
     Bounds: linear, no recursion.
     """
     kind = str(value.get("type", ""))
-    stack: list[tuple[Any, str, tuple[str | int, ...], str]] = [(value, "", (), "")]
+    stack: list[tuple[Any, str, tuple[str | int, ...], tuple[int, ...]]] = [(value, "", (), ())]
     while stack:
         item, pointer, names, indexes = stack.pop()
         if isinstance(item, str):
             continued = _continued(names)
-            key = f"{'/'.join(n for n in names if isinstance(n, str))}{indexes}" if continued else ""
+            key = ("/".join(n for n in names if isinstance(n, str)), indexes) if continued else None
             nested = bool(_NESTED.intersection(names[-1:])) or (continued and "arguments" in kind)
             yield _Leaf(pointer, names, item, key, nested)
         elif isinstance(item, dict):
-            here = indexes + "".join(f" {item[name]}" for name in _INDEXES if isinstance(item.get(name), int))
+            here = (*indexes, *(item[name] for name in _INDEXES if isinstance(item.get(name), int)))
             stack.extend((item[k], f"{pointer}/{escape(k)}", (*names, k), here) for k in reversed(item))
         elif isinstance(item, list):
             stack.extend((item[n], f"{pointer}/{n}", (*names, n), indexes) for n in range(len(item) - 1, -1, -1))

@@ -120,7 +120,9 @@ def test_a_segment_that_is_not_what_stands_in_the_body_is_refused() -> None:
         edited_body(BODY, [edit_at("/messages/0/content", "say abd")])
 
 
-@pytest.mark.parametrize("body", [b"text", b'{"a":1}\n{"a":2}', b"[" * 100_000])
-def test_what_is_not_one_json_value_is_refused(body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body", [b"text", b'{"a":1}\n{"a":2}', b"[" * 100_000, b'{"a": "say abc", "b": [0' + b",0" * 500_000 + b"]}"]
+)
+def test_what_is_not_one_json_value_or_has_too_many_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         edited_body(body, [edit_at("/a")])

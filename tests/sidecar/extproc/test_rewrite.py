@@ -133,6 +133,26 @@ def test_choices_and_fields_are_texts_of_their_own() -> None:
     assert (said(new), said(new, 1), said(new, 0, "reasoning_content")) == (VALUE, VALUE, VALUE)
 
 
+def test_the_end_of_one_choice_does_not_cut_another() -> None:
+    data = [
+        delta(0, content="x <"),
+        delta(1, content=NAME[:7]),
+        delta(0, finish="stop"),
+        delta(1, content=NAME[7:] + " <"),
+    ]
+    new = whole(*data, event({"choices": [], "usage": {}}), b"data: [DONE]\n\n")
+    assert (said(new), said(new, 1)) == ("x <", VALUE + " <")
+    assert new.endswith(event({"choices": [], "usage": {}}) + b"data: [DONE]\n\n")
+
+
+def test_gemini_s_last_piece_waits_for_nothing() -> None:
+    made = rewriter()
+    for text, reason in ((f"a {NAME[:5]}", None), (NAME[5:] + " <", "STOP")):
+        candidate = {"content": {"parts": [{"text": text}]}, "finishReason": reason}
+        new = made.feed(event({"candidates": [candidate]}), end=False)
+    assert json.loads(new[6:])["candidates"][0]["content"]["parts"][0]["text"] == f"{VALUE} <"
+
+
 def test_pieces_of_a_tool_call_stay_json_and_are_not_named_twice() -> None:
     pieces = [json.dumps({"to": NAME})[a:b] for a, b in ((0, 12), (12, 20), (20, 99))]
     first = {"index": 0, "id": "call", "type": "function", "function": {"name": "send", "arguments": pieces[0]}}
