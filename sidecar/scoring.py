@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import log2
 
 from sidecar.types import Assessment, Finding, Segment, Surface, Threat, ThreatType
 
@@ -21,6 +22,9 @@ ALERT_FLOOR = 5.0
 DIMINISH = 0.5
 NEAR = 600  # code points: two findings further apart are two places
 SCORE_MAX = 100.0
+# Personal data is in prompts all day: below ALERT_FLOOR however much of it there is. An answer that lists it is a leak: there
+# each doubling of the values of a kind adds the kind's weight once more (measured: 30 rows of name, e-mail, phone alert).
+PII_REQUEST_MAX = 4.5
 _AROUND = 160
 _MENTION_REACH = 90
 _FENCE_REACH = 4000
@@ -112,8 +116,16 @@ def _merge(pairs: Iterable[tuple[Segment, Finding]]) -> list[_Weighed]:
     weighed = []
     for (segment, _), findings in groups.items():
         items = [_weigh(segment, finding, teaching[segment]) for finding in findings]
-        weighed.append(min(items, key=lambda item: (-item.score, item.finding.span.start, item.finding.view)))
+        best = min(items, key=lambda item: (-item.score, item.finding.span.start, item.finding.view))
+        weighed.append(_bulk(best, len({finding.span for finding in findings})))
     return sorted(weighed, key=_order)
+
+
+def _bulk(item: _Weighed, values: int) -> _Weighed:
+    """Return personal data of an answer weighed by how many values of its kind there are; all else as it is."""
+    if item.finding.type is not ThreatType.PII_LEAK or item.segment.surface is not Surface.OUTPUT or values < 2:
+        return item
+    return _Weighed(item.segment, item.finding, item.score * (1 + log2(values)), f"{values} values")
 
 
 def _weigh(segment: Segment, finding: Finding, teaching: bool) -> _Weighed:
@@ -187,6 +199,19 @@ def _place(cluster: list[_Weighed]) -> dict[_Weighed, float]:
     for item in sorted(cluster, key=lambda item: (-item.score, *_order(item))):
         shares[item] = item.score * DIMINISH ** ranks[item.finding.type]
         ranks[item.finding.type] += 1
+    return _limited(shares)
+
+
+def _limited(shares: dict[_Weighed, float]) -> dict[_Weighed, float]:
+    """Return the shares of a place with personal data of a request held to PII_REQUEST_MAX."""
+    personal = [
+        item
+        for item in shares
+        if item.finding.type is ThreatType.PII_LEAK and item.segment.surface is not Surface.OUTPUT
+    ]
+    total = sum(shares[item] for item in personal)
+    if total > PII_REQUEST_MAX:
+        shares |= {item: shares[item] * PII_REQUEST_MAX / total for item in personal}
     return shares
 
 

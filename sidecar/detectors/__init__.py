@@ -14,11 +14,12 @@ from typing import Protocol
 from sidecar.decode import readings
 from sidecar.detectors.pack import Rule, load_pack, load_words
 from sidecar.detectors.patterns import PatternDetector
+from sidecar.detectors.pii import PiiDetector
 from sidecar.detectors.secrets import SecretDetector
 from sidecar.types import Finding, Segment, View
 
 # Raised whenever code changes what is found without a pack changing: memoised results must not outlive it.
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 PACKS = (
     "prompt_injection",
     "jailbreak",
@@ -61,6 +62,7 @@ def load_rules() -> tuple[Rule, ...]:
 DETECTORS: tuple[Detector, ...] = (
     PatternDetector("patterns", load_rules()),
     SecretDetector("secrets"),
+    PiiDetector("pii"),
 )
 
 if len({detector.name for detector in DETECTORS}) != len(DETECTORS):

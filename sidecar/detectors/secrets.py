@@ -14,7 +14,7 @@ import re
 from bisect import bisect
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import re2
 
@@ -138,7 +138,7 @@ class SecretDetector:
             for seen in self._readers[index](part):
                 if seen.start >= WINDOW + OVERLAP:
                     break
-                found.append(replace(seen, rank=index, start=at + seen.start, end=at + seen.end))
+                found.append(Seen(seen.shape, at + seen.start, at + seen.end, seen.confidence, index))
 
     def _finding(self, view: View, seen: Seen) -> Finding:
         span = source_span(view, seen.start, seen.end)

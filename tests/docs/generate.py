@@ -20,6 +20,7 @@ from analytics.telemetry import Metrics
 from sidecar import telemetry
 from sidecar.detectors import PACKS
 from sidecar.detectors.contextual import CONTEXTUAL
+from sidecar.detectors.pii import RULES as PERSONAL
 from sidecar.detectors.shapes import RULES as SECRETS
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +99,9 @@ def rules() -> str:
         (f"`{rule.id}`", rule.type.value, f"{rule.weight:g}", rule.why, rule.source)
         for one in CONTEXTUAL
         for rule in one.RULES
+    ]
+    rows += [
+        (f"`{kind.id}`", "pii_leak", f"{kind.weight:g}", "A value of this kind.", kind.source) for kind in PERSONAL
     ]
     return table(("rule", "threat type", "weight", "what it sees", "source"), rows)
 

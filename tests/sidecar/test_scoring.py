@@ -2,7 +2,7 @@
 
 import random
 
-from sidecar.scoring import assess
+from sidecar.scoring import ALERT_FLOOR, PII_REQUEST_MAX, assess
 from sidecar.types import Assessment, Finding, RiskLevel, Segment, Span, Surface, Threat, ThreatType
 
 USER = Segment("x" * 3000, Surface.USER, 0, "/messages/0/content")
@@ -106,3 +106,32 @@ def test_order_of_input_does_not_matter() -> None:
     for seed in range(6):
         random.Random(seed).shuffle(pairs)
         assert assess(pairs) == expected
+
+
+def personal(surface: Surface, values: int, *weights: float) -> float:
+    segment = Segment("x" * 3000, surface, 0, "/messages/0/content")
+    return assess(
+        (segment, Finding(ThreatType.PII_LEAK, "pii", f"pii.{kind}", Span(20 * n, 20 * n + 10), weight))
+        for kind, weight in enumerate(weights)
+        for n in range(values)
+    ).score
+
+
+def test_personal_data_in_a_request_never_alerts_alone() -> None:
+    assert personal(Surface.USER, 1, 3.0, 2.0) == 4.0
+    assert personal(Surface.USER, 40, 3.0, 3.0, 3.0, 3.0) == PII_REQUEST_MAX < ALERT_FLOOR
+    assert personal(Surface.TOOL_RESULT, 40, 3.0, 3.0, 3.0) == PII_REQUEST_MAX
+
+
+def test_one_value_in_an_answer_does_not_alert_and_many_do() -> None:
+    assert personal(Surface.OUTPUT, 1, 3.0) == 3.0
+    assert personal(Surface.OUTPUT, 2, 3.0) == 6.0
+    assert personal(Surface.OUTPUT, 32, 0.75, 1.0) >= ALERT_FLOOR
+
+
+def test_a_secret_beside_personal_data_counts_whole() -> None:
+    found = [
+        (USER, finding("s.s", 9, kind=SECRET)),
+        *[(USER, finding(f"pii.{n}", 3, 20, ThreatType.PII_LEAK)) for n in range(5)],
+    ]
+    assert assess(found).score == 9 + PII_REQUEST_MAX
