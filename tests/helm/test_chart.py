@@ -86,6 +86,8 @@ def test_the_validator_refuses_a_misspelt_field() -> None:
         ("policy.modus=enforce", "modus"),
         ("policy.mode=watch", "/policy/mode"),
         ("policy.deadline_ms=601", "/policy/deadline_ms"),
+        ("policy.leaks.pii_leak=mask", "/policy/leaks/pii_leak"),
+        ("policy.output_leaks.pii_leak=deny", "/policy/output_leaks/pii_leak"),
         ("models.gpt4.provider=nobody", "/models/gpt4/provider"),
         ("gateway.workers=0", "/gateway/workers"),
         ("gateway.upstreams.openai=http://vllm:8000/v1", "/gateway/upstreams/openai"),
