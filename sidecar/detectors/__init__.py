@@ -28,6 +28,11 @@ PACKS = (
     "exfiltration",
     "code_injection",
     "suspicious",
+    "de",
+    "nl",
+    "pl",
+    "ru",
+    "tr",
 )
 
 
