@@ -8,7 +8,7 @@ Never: changes outside the spans, decides what to edit, repairs a body that is n
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sidecar.types import Edit, Finding, Segment, Span
 
@@ -64,10 +64,21 @@ def redact(text: str, findings: Iterable[Finding]) -> str:
 
 def edited_texts(edits: Iterable[Edit]) -> dict[str, str]:
     """Return the new text per JSON pointer that a set of edits asks for. Segments without a path are left out."""
-    by_segment: dict[Segment, list[tuple[Span, str]]] = {}
+    changes = _by_segment(edits)
+    return {segment.path: apply(segment.text, listed) for segment, listed in changes.items() if segment.path}
+
+
+def edited(segments: Iterable[Segment], edits: Iterable[Edit]) -> tuple[Segment, ...]:
+    """Return the segments with their edits made."""
+    changes = _by_segment(edits)
+    return tuple(replace(s, text=apply(s.text, changes[s])) if s in changes else s for s in segments)
+
+
+def _by_segment(edits: Iterable[Edit]) -> dict[Segment, list[tuple[Span, str]]]:
+    changes: dict[Segment, list[tuple[Span, str]]] = {}
     for edit in edits:
-        by_segment.setdefault(edit.segment, []).append((edit.span, edit.text))
-    return {segment.path: apply(segment.text, changes) for segment, changes in by_segment.items() if segment.path}
+        changes.setdefault(edit.segment, []).append((edit.span, edit.text))
+    return changes
 
 
 def edited_body(body: bytes, edits: Iterable[Edit]) -> bytes:

@@ -13,8 +13,9 @@ from typing import Any
 
 from douane.v1 import decision_pb2 as pb
 
-from sidecar.edit import redact
+from sidecar.edit import edited, redact
 from sidecar.types import (
+    Action,
     Assessment,
     Completion,
     ContentCapture,
@@ -101,7 +102,10 @@ def verdict_bytes(verdict: Verdict, sidecar: str, digest: Digest) -> bytes:
     if verdict.final:
         record.timings.total_us = verdict.verdict_us
         record.timings.finished_unix_us = verdict.started_unix_us + verdict.verdict_us
-    _capture(record.content, "prompt", verdict.capture, message.segments, inspection.assessment)
+    # Masking reads the text as it was found; what is kept in full is what went to the provider.
+    full = verdict.capture is ContentCapture.FULL
+    segments = edited(message.segments, verdict.decision.edits) if full else message.segments
+    _capture(record.content, "prompt", verdict.capture, segments, inspection.assessment)
     return record.SerializeToString()
 
 
@@ -131,7 +135,10 @@ def completion_bytes(completion: Completion, started_unix_us: int, digest: Diges
         tool_calls=reply.tool_calls,
         refusal=reply.refusal,
     )
-    _capture(record.content, "response", completion.capture, reply.segments, completion.assessment)
+    capture = completion.capture
+    if capture is ContentCapture.FULL and completion.applied is Action.REDACT:
+        capture = ContentCapture.REDACTED  # what was kept from the client is not kept here
+    _capture(record.content, "response", capture, reply.segments, completion.assessment)
     return record.SerializeToString()
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.edit import apply, edited_body, edited_texts, merge, redact, redactions, splice
+from sidecar.edit import apply, edited, edited_body, edited_texts, merge, redact, redactions, splice
 from sidecar.types import Edit, Finding, Segment, Span, Surface, ThreatType
 
 TEXT = "my key is abc and my mail is xyz"
@@ -39,6 +39,12 @@ def test_edits_of_a_segment_become_its_new_text() -> None:
     assert edited_texts((*edits, nowhere)) == {
         "/messages/0/content": "my key is [REDACTED:secret_leak] and my mail is xyz"
     }
+
+
+def test_segments_are_edited_where_an_edit_says_so() -> None:
+    other = Segment("abc", Surface.USER)
+    changed, kept = edited((SEGMENT, other), [Edit(SEGMENT, Span(10, 13), "x")])
+    assert (changed.text, changed.path, kept) == ("my key is x and my mail is xyz", SEGMENT.path, other)
 
 
 @given(st.text(), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=6))

@@ -16,6 +16,7 @@ from sidecar.types import (
     ContentCapture,
     Coverage,
     Decision,
+    Edit,
     FailureKind,
     Finding,
     Inspection,
@@ -264,6 +265,25 @@ def test_full_captures_everything_but_reasoning() -> None:
     assert content(
         ContentCapture.FULL, TEXT, hidden, Segment("hi", Surface.USER), found=((TEXT, FOUND),)
     ) == pb.Content(capture=pb.CONTENT_CAPTURE_FULL, prompt="key: é1234 end\n\nhi")
+
+
+def test_full_keeps_what_went_to_the_provider() -> None:
+    edits = (Edit(TEXT, Span(5, 10), "<secret-x-01234567>"),)
+    decision = Decision(Action.REDACT, Action.REDACT, Mode.ENFORCE, edits=edits)
+    record = parsed(verdict_bytes(verdict(capture=ContentCapture.FULL, decision=decision), "s", digest))
+    assert (record.applied, record.content.prompt) == (pb.ACTION_REDACT, "key: <secret-x-01234567> end")
+
+
+def test_an_answer_that_was_redacted_is_kept_redacted() -> None:
+    reply = LlmReply(segments=(replace(TEXT, surface=Surface.OUTPUT),))
+    found = ((reply.segments[0], FOUND),)
+    done = completion(
+        reply=reply, assessment=Assessment(9.0, found=found), capture=ContentCapture.FULL, applied=Action.REDACT
+    )
+    record = merged(verdict(), done)
+    assert record.applied == pb.ACTION_REDACT
+    assert record.content.response == "key:[REDACTED:secret_leak] end"
+    assert record.content.capture == pb.CONTENT_CAPTURE_REDACTED
 
 
 def test_redacted_masks_the_matches() -> None:
