@@ -7,6 +7,7 @@ from pathlib import Path
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletionUserMessageParam
 
 from tests.support.calls import call, chat
 from tests.support.installation import Installation, eventually
@@ -17,6 +18,8 @@ pytestmark = pytest.mark.server
 # Assembled, so that scanners of this repository stay quiet.
 KEY = "sk-" + "proj-" + "a8Fk2LmQ9xZt7Rw4Vb1Nc6Yd"
 TOKEN = "gh" + "p_" + "a8Fk2LmQ9xZt7Rw4Vb1Nc6YdE3uHj5Ks0PoG"
+CARD = "4539 5787 " + "6362 1486"  # valid by Luhn, of nobody
+PERSONAL = f"please-echo personal: write to ada.byron@lovelace.fr, the card is {CARD}"
 ASKED = f"please-echo: my key is {KEY} — use it twice: {KEY}"
 
 
@@ -24,6 +27,15 @@ ASKED = f"please-echo: my key is {KEY} — use it twice: {KEY}"
 def pseudonymising(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Installation]:
     policy = "leaks: {secret_leak: pseudonymise, pii_leak: redact}\ncontent_capture: full\noutput_leaks: {secret_leak: redact}\n"
     folder = Path(tmp_path_factory.mktemp("d")) / "data"
+    installation = Installation(folder, policy=policy, DOUANE_UPSTREAMS=f"openai={upstream.url}").wait()
+    yield installation
+    assert installation.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def personal(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Installation]:
+    folder = Path(tmp_path_factory.mktemp("d")) / "data"
+    policy = "leaks: {pii_leak: pseudonymise}\ncontent_capture: full\n"
     installation = Installation(folder, policy=policy, DOUANE_UPSTREAMS=f"openai={upstream.url}").wait()
     yield installation
     assert installation.stop() == 0
@@ -140,3 +152,28 @@ def watched(installation: Installation) -> str:
     call(installation.gateway, body=chat(TOKEN), x_user_id=user)
     found: str = installation.settled(user)[0]["would_be"]
     return found
+
+
+def test_personal_data_is_kept_from_the_provider_whole_and_streamed(personal: Installation, upstream: Upstream) -> None:
+    """An address comes back as it was; so does a card number, which the provider never sees."""
+    sdk = openai.OpenAI(base_url=f"{personal.gateway}/v1", api_key="sk-client", max_retries=0)
+    messages: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": PERSONAL}]
+    with sdk:
+        whole = sdk.chat.completions.create(model="gpt-4o", messages=messages, extra_headers={"x-user-id": "personal"})
+        with sdk.chat.completions.create(
+            model="gpt-4o", messages=messages, stream=True, extra_headers={"x-user-id": "personal"}
+        ) as stream:
+            words = [chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices]
+    assert whole.choices[0].message.content == PERSONAL
+    assert "".join(words) == PERSONAL
+    first, second = upstream.bodies("please-echo personal")
+    for body in (first, second):
+        assert b"lovelace" not in body
+        assert CARD.encode() not in body
+        assert b"@redacted.invalid" in body
+        assert b"<pii-payment-card-" in body
+    assert first[first.index(b"person-") :][:30] == second[second.index(b"person-") :][:30]
+    for record in personal.settled("personal", 2):
+        assert record["applied"] == "redact"
+        assert "2 pii_leak pseudonymised" in record["detail"]["reasons"]
+        assert "lovelace" not in json.dumps(record)

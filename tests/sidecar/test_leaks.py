@@ -86,7 +86,7 @@ def test_a_caller_s_own_key_in_the_query_goes_to_the_provider() -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", ["secrets.private_key", "pii.email", "pii.credit_card", "secrets.aws_secret_key", "Ü.ñ"]
+    "rule", ["secrets.private_key", "pii.email", "pii.payment_card", "secrets.aws_secret_key", "Ü.ñ"]
 )
 @pytest.mark.parametrize("kind", [ThreatType.SECRET_LEAK, ThreatType.PII_LEAK])
 def test_pseudonyms_are_no_leaks_to_our_own_detectors(rule: str, kind: ThreatType) -> None:
