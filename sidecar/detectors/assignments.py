@@ -59,6 +59,7 @@ _NEXT_FIELD = re.compile(r"&\w+=")
 _CODE = re.compile(
     r"[(){}\[\]]|^(?:[A-Za-z_$][\w$]*\.)+[A-Za-z_]\w*$|^[A-Za-z_]+$|^/[\w./-]+$|^https?://|^\$|^%[A-Za-z_]+%$|^@"
 )
+_WORDS = re.compile(r"[A-Za-z_.-]+")
 _KEY_VALUE = re.compile(r"[A-Za-z0-9_+/=.~:!@#%-]+")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -86,13 +87,13 @@ def _options() -> re2.Options:
 _PATTERN = re2.compile(_ASSIGNMENT.encode("latin-1"), _options())
 
 
-def assignments(data: bytes) -> Iterator[Assigned]:
-    """Yield the assignments in a text, in order.
+def assignments(data: bytes, limit: int) -> Iterator[Assigned]:
+    """Yield the assignments in a text that begin before a limit, in order.
 
     Bounds: linear; one look at _VALUE_REACH bytes per assignment.
     """
     position = 0
-    while found := _PATTERN.search(data, position):
+    while found := _PATTERN.search(data, position, limit):
         yield _read(data, found.start(), found.end() - 6)
         position = found.end() - 6
 
@@ -119,7 +120,9 @@ def is_secret(found: Assigned) -> str:
     Source: floors measured on tests/sidecar/detectors/leaks_corpus.py and on ordinary texts.
     """
     value = found.value
-    if len(value) < 6 or " " in value or _NOT_SECRET.search(found.name) or is_placeholder(value):
+    if len(value) < 6 or " " in value or (len(value) < 16 and _WORDS.fullmatch(value)):
+        return ""
+    if _NOT_SECRET.search(found.name) or is_placeholder(value):
         return ""
     if not found.quoted and _CODE.search(value):
         return ""

@@ -182,11 +182,13 @@ class PiiDetector:
 
         Short bare numbers count only beside a word; without any in the whole window they need no look of their own.
         """
-        told = _TELLING.search(data) is not None
+        told: bool | None = None
         for match in self._run.finditer(data):
             start, end = match.span()
-            if not told and end - start < _BARE_MIN and data[start:end].isdigit():
-                continue
+            if end - start < _BARE_MIN and data[start:end].isdigit():
+                told = _TELLING.search(data) is not None if told is None else told
+                if not told:
+                    continue
             if _NOT_BEFORE.match(data[start - 1 : start] if start else b"") or _NOT_AFTER.match(data[end : end + 2]):
                 continue
             datum = _card(data, start, end) or _national(data, start, end) or _phone(data, start, end)

@@ -152,7 +152,7 @@ class SecretDetector:
     def _token_values(self, data: bytes) -> Iterator[Seen]:
         """Yield tokens by their heads. A token is followed by no letter or digit."""
         position = 0
-        while found := self._token_gate.search(data, position):
+        while found := self._token_gate.search(data, position, WINDOW + OVERLAP):
             start = found.start()
             if escape := _ESCAPE.match(data, start):
                 start = escape.end()
@@ -220,7 +220,7 @@ class SecretDetector:
                 yield Seen(self._forms["secrets.bearer_header"], *match.span(2))
 
     def _assigned(self, data: bytes) -> Iterator[Seen]:
-        for found in assignments(data):
+        for found in assignments(data, WINDOW + OVERLAP):
             if kind := is_secret(found):
                 yield Seen(self._vendor(found, data) or self._forms[f"secrets.{kind}"], found.start, found.end)
 

@@ -8,7 +8,7 @@ KEY = "q7Zr82xVmK03LpTd9sWbYcHfNg4EuA"
 
 
 def read(text: str) -> list[tuple[str, str]]:
-    return [(found.value, is_secret(found)) for found in assignments(text.encode("latin-1", "replace"))]
+    return [(found.value, is_secret(found)) for found in assignments(text.encode("latin-1", "replace"), 2000)]
 
 
 @pytest.mark.parametrize(
