@@ -26,7 +26,7 @@ _KEYS = (
     r"|cookie|jwt|hmac|aes|ssh|write|ingest)[ _-]?key|authorization|apikey|auth|cl(?:e|\xe9)[ _]api|schl(?:u|\xfc)ssel|pat"
 )
 _SEPARATED = r"\s{0,3}(?:=>|:=|==|=|:|\|)\s{0,3}"
-_SAID = r"\s(?:is|was|est|ist|lautet|es|\xe8|e|war)(?:\s?:)?\s{1,2}"
+_SAID = r"\s(?:is|was|to|est|c'est|ist|lautet|es|\xe8|e|war)(?:\s?:)?\s{1,2}"
 _LISTED = r",?\s{1,16}[\"']?value[\"']?\s?[:=]\s?"
 _AFTER = rf"[\w.-]{{0,16}}[\"'`\])\\]{{0,3}}(?:{_SEPARATED}|{_SAID}|{_LISTED}|>)"
 _OPTION = rf"--(?:{_PASSWORDS}|{_KEYS})[ =]"
@@ -35,7 +35,7 @@ _ASSIGNMENT = rf"(?i)(?:(?:{_PASSWORDS}|{_KEYS}){_AFTER}|{_OPTION}){_QUOTE}[\x21
 # What every text with an assignment holds: the gate of the detector's set, without counters, which would multiply states.
 GATE = (
     rf"(?i)(?:{_PASSWORDS}|{_KEYS})[\w.-]*[\"'`\])\\]*(?:\s*[:=|>]|,?\s+[\"']?value"
-    rf"|\s(?:is|was|est|ist|lautet|es|\xe8|e|war)[\s:])|--(?:{_PASSWORDS}|{_KEYS})[ =]"
+    rf"|\s(?:is|was|to|est|c'est|ist|lautet|es|\xe8|e|war)[\s:])|--(?:{_PASSWORDS}|{_KEYS})[ =]"
 )
 _NAME_REACH = 48
 _VALUE_REACH = 400
@@ -51,8 +51,8 @@ _NOT_SECRET = re.compile(
     r"|format|pattern)$|\bauthor",
     re.IGNORECASE,
 )
-_END_OF_NAME = re.compile(r"[\"'`\])\\:=|>,\n]|\s(?:is|was|est|ist|lautet|es|\xe8|e|war)\s")
-_SPEAKS = re.compile(r"\s(?:is|was|est|ist|lautet|es|\xe8|e|war)\s")
+_END_OF_NAME = re.compile(r"[\"'`\])\\:=|>,\n]|\s(?:is|was|to|est|c'est|ist|lautet|es|\xe8|e|war)\s")
+_SPEAKS = re.compile(r"\s(?:is|was|to|est|c'est|ist|lautet|es|\xe8|e|war)\s")
 _QUOTED = re.compile(r"[^\"'`\\\r\n]+")
 _BARE = re.compile(r"[^\s\"'`,;<>\\]+")
 _NEXT_FIELD = re.compile(r"&\w+=")

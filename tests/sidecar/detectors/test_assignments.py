@@ -21,6 +21,8 @@ def read(text: str) -> list[tuple[str, str]]:
         "<password>Gv7!mop92</password>",
         "mysql --password Gv7!mop92 shop",
         "the password is Gv7!mop92.",
+        "please set my password to Gv7!mop92",
+        "mon mot de passe c'est Gv7!mop92",
         "Le mot de passe est : Gv7!mop92",
         "Das Passwort lautet Gv7!mop92",
         "la contraseña es Gv7!mop92",
