@@ -7,7 +7,7 @@ export NO_PROXY := localhost,127.0.0.1,::1
 export no_proxy := $(NO_PROXY)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check format proto docs chart lock bench clean packages
+.PHONY: help run test test-fast check format proto docs chart lock bench bench-detect train eval clean packages
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,16 @@ docs: $(VENV)/.dev ## renew docs/reference.md and the tables of README.md
 bench: $(VENV)/.dev ## measure latency, throughput and streams beside Envoy alone and a null processor
 	@tests/install-packages wrk
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# The development texts are not part of the repository; DOUANE_DATA says where they are.
+train: $(VENV)/.dev ## fit the learned tier again (DOUANE_DATA=folder of the development texts)
+	$(BIN)/python -m tests.train.fit
+
+eval: $(VENV)/.dev ## measure what is found and what is wrongly found (DOUANE_DATA=..., ARGS="--write --examples 20")
+	$(BIN)/python -m tests.evaluate $(ARGS)
+
+bench-detect: $(VENV)/.dev ## measure what inspecting a text costs: 1, 10, 100 KB, hostile texts, a chat of 60 turns
+	$(BIN)/python -m tests.bench.detect $(ARGS)
 
 COMPILE := build/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
   --no-emit-index-url --no-emit-find-links

@@ -26,6 +26,7 @@ from douane.v1.control_pb2 import PublishResponse
 from sidecar.config import Settings
 from sidecar.control.packs_folder import PacksFolder
 from sidecar.control.policy_file import PolicyFile
+from sidecar.detectors.ruleset import Ruleset
 from sidecar.extproc.exchange import Exchange
 from sidecar.extproc.server import Desk, build_server
 from sidecar.extproc.surroundings import Surroundings
@@ -35,6 +36,7 @@ from sidecar.protocols.generate import Target
 from sidecar.record.publish import Publisher
 from sidecar.record.spool import Spool
 from sidecar.refusal import refusal_body
+from sidecar.risk.memo import Memo
 from sidecar.telemetry import Counts
 
 log = logging.getLogger("douane.worker")
@@ -112,6 +114,11 @@ def _monotonic_us() -> int:
     return time.monotonic_ns() // 1000
 
 
+def _pipeline(ruleset: Ruleset) -> Pipeline:
+    """Return the line with these rules and a memo of its own: what other rules found says nothing about these."""
+    return Pipeline(_monotonic_us, ruleset, Memo(os.urandom(32)))
+
+
 class Worker:
     """One sidecar worker. It needs nothing on the hot path but its own memory and its own disk."""
 
@@ -144,7 +151,7 @@ class Worker:
         settings = self.settings
         providers = settings.providers()
         return Surroundings(
-            pipeline=Pipeline(_monotonic_us, self.packs.current),
+            pipeline=_pipeline(self.packs.current),
             identifier=Identifier(
                 digest_key(settings),
                 settings.user_header,
@@ -161,7 +168,7 @@ class Worker:
 
     def _rules_changed(self) -> None:
         """Exchanges that begin from now on see the new rules; those under way keep theirs."""
-        self.around = replace(self.around, pipeline=Pipeline(_monotonic_us, self.packs.current))
+        self.around = replace(self.around, pipeline=_pipeline(self.packs.current))
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then finish what is under way and deliver what waits."""

@@ -173,6 +173,7 @@ def views(segment: Segment) -> tuple[View, ...]:
     folded, cuts = _fold(text)
     if folded == text.lower():
         return (sent,)
+    sent = View(AS_SENT, text, range(len(text)), segment.surface, folded_follows=True)
     return (sent, View(FOLDED, folded, Origin(text, cuts, len(folded)), segment.surface))
 
 

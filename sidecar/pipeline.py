@@ -14,6 +14,7 @@ from sidecar.detectors import Detector, contextual
 from sidecar.detectors.ruleset import Ruleset
 from sidecar.protocols import protocol_for
 from sidecar.protocols.json_body import MalformedBody
+from sidecar.risk.memo import Memo
 from sidecar.types import (
     Assessment,
     Coverage,
@@ -46,10 +47,14 @@ class _Stopped(Exception):  # noqa: N818 - never leaves this module
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The stations in order. now_us is a monotonic clock in microseconds; a pipeline never changes its rules."""
+    """The stations in order. now_us is a monotonic clock in microseconds.
+
+    A pipeline never changes its rules; its memo is theirs alone.
+    """
 
     now_us: Callable[[], int]
     ruleset: Ruleset
+    memo: Memo | None = None
 
     def inspect(self, head: Head, data: bytes, deadline_us: int, planted: tuple[str, ...] = ()) -> Inspection:
         """Return what looking at a request brought to light; deadline_us is on the pipeline's clock, planted are canaries."""
@@ -105,14 +110,27 @@ class Pipeline:
 
     def _assess(self, segments: Iterable[Segment], deadline_us: int, context: tuple[Detector, ...] = ()) -> Assessment:
         found: list[tuple[Segment, Finding]] = []
-        detectors = (*self.ruleset.detectors, *self.ruleset.adjusted(context))
+        of_exchange = self.ruleset.adjusted(context)
+
+        def look(segment: Segment) -> tuple[Finding, ...]:
+            return self._look(segment, self.ruleset.detectors, deadline_us)
+
         for segment in segments:
-            for view in readings(segment):
-                for detector in detectors:
-                    found.extend((segment, finding) for finding in _detect(detector, view))
-                    if self.now_us() > deadline_us:
-                        raise _Stopped(InspectionFailed(FailureKind.DEADLINE, f"after detector {detector.name}"))
+            known = look(segment) if self.memo is None else self.memo.findings(segment, look)
+            found.extend((segment, finding) for finding in known)
+            if of_exchange:  # what belongs to one exchange is never remembered
+                found.extend((segment, finding) for finding in self._look(segment, of_exchange, deadline_us))
         return replace(scoring.assess(found), found=tuple(found)) if found else Assessment()
+
+    def _look(self, segment: Segment, detectors: Iterable[Detector], deadline_us: int) -> tuple[Finding, ...]:
+        found: list[Finding] = []
+        detectors = tuple(detectors)
+        for view in readings(segment):
+            for detector in detectors:
+                found.extend(_detect(detector, view))
+                if self.now_us() > deadline_us:
+                    raise _Stopped(InspectionFailed(FailureKind.DEADLINE, f"after detector {detector.name}"))
+        return tuple(found)
 
 
 def _reports(detector: Detector, kinds: frozenset[ThreatType]) -> bool:

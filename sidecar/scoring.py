@@ -22,6 +22,8 @@ ALERT_FLOOR = 5.0
 DIMINISH = 0.5
 NEAR = 600  # code points: two findings further apart are two places
 SCORE_MAX = 100.0
+# Detectors that see something else than rules do: their findings add to those of rules without diminishing.
+INDEPENDENT = frozenset({"learned", "structure"})
 # Personal data is in prompts all day: below ALERT_FLOOR however much of it there is. An answer that lists it is a leak: there
 # each doubling of the values of a kind adds the kind's weight once more (measured: 30 rows of name, e-mail, phone alert).
 PII_REQUEST_MAX = 4.5
@@ -37,6 +39,8 @@ FACTOR_QUOTED = 0.8
 FACTOR_FENCED = 0.4
 # A text that asks about a phrase: one strong rule then alerts and does not deny; two still deny.
 FACTOR_MENTIONED = 0.5
+# The learned tier takes in the words about the phrase too, and cannot tell them apart.
+FACTOR_MENTIONED_LEARNED = 0.3
 # Who encodes an order knows that it would be refused in plain words.
 FACTOR_HIDDEN = 1.5
 HIDDEN_VIEWS = frozenset({"base64", "hex", "rot13", "reversed"})
@@ -50,6 +54,12 @@ _MENTION = re.compile(
     r"|pourquoi|que (?:signifie|veut dire)|explique|phrase|utilisateurs?|warum|bedeutet|que significa"
     r"|cosa significa|o que significa)"
     r"\b[^\n.!?]{0,50}[: \"'`“‘«(\[]{1,4}|\[)$",
+    re.IGNORECASE,
+)
+_SPEAKS_OF = re.compile(
+    r"\W{0,4}(?:(?:can|could|would) you |please )?(?:what|why|how|is|are|was|does|do|who|explain|interpret|classify|describe|detail"
+    r"|discuss|define|my (?:child|son|daughter|student|colleague|friend)|i(?:'m| am| was)? (?:read|saw|teach|stud|research|writ)\w*"
+    r"|pourquoi|qu'|que |comment|warum|was |wie |por qu|qué|come |perch|o que)[^\n]{0,80}[:\"`“‘«„]|\W{0,4}(?:is|are|what|why) '",
     re.IGNORECASE,
 )
 _TEACHING = re.compile(
@@ -136,7 +146,7 @@ def _weigh(segment: Segment, finding: Finding, teaching: bool) -> _Weighed:
     if finding.view in HIDDEN_VIEWS:
         factor *= FACTOR_HIDDEN
         notes.append(f"hidden as {finding.view}")
-    elif _mentioned(segment.text, finding):
+    elif _mentioned(segment.text, finding) or (finding.detector == "learned" and _speaks_of(segment.text, finding)):
         factor *= FACTOR_MENTIONED
         notes.append("mentioned, not said")
     if segment.surface is Surface.DOCUMENT and _fenced(segment.text, finding):
@@ -160,6 +170,11 @@ def _teaches(segment: Segment) -> bool:
 def _mentioned(text: str, finding: Finding) -> bool:
     """Tell whether the words before a finding speak about it instead of saying it."""
     return bool(_MENTION.search(text[max(0, finding.span.start - _MENTION_REACH) : finding.span.start]))
+
+
+def _speaks_of(text: str, finding: Finding) -> bool:
+    """Tell whether a window of sentences begins as a question about words that it quotes."""
+    return _SPEAKS_OF.match(text, finding.span.start, finding.span.end) is not None
 
 
 def _fenced(text: str, finding: Finding) -> bool:
@@ -193,12 +208,16 @@ def _clusters(weighed: list[_Weighed]) -> list[list[_Weighed]]:
 
 
 def _place(cluster: list[_Weighed]) -> dict[_Weighed, float]:
-    """Return each finding's share in its place: in a type the strongest whole, each further one DIMINISH of the last."""
+    """Return each finding's share in its place: of a kind the strongest whole, each further one DIMINISH of the last.
+
+    A kind is a type found in one way: rules, form and the learned tier know nothing of each other, so that they add up.
+    """
     shares: dict[_Weighed, float] = {}
-    ranks: dict[ThreatType, int] = defaultdict(int)
+    ranks: dict[tuple[ThreatType, str], int] = defaultdict(int)
     for item in sorted(cluster, key=lambda item: (-item.score, *_order(item))):
-        shares[item] = item.score * DIMINISH ** ranks[item.finding.type]
-        ranks[item.finding.type] += 1
+        kind = item.finding.type, item.finding.detector if item.finding.detector in INDEPENDENT else ""
+        shares[item] = item.score * DIMINISH ** ranks[kind]
+        ranks[kind] += 1
     return _limited(shares)
 
 

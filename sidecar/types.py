@@ -203,13 +203,15 @@ class LlmReply:
 class View:
     """One reading of a segment: as it was sent, folded, or decoded.
 
-    Shape: len(origin) == len(text); origin[i] is the code point of segment.text that view.text[i] came from.
+    Shape: len(origin) == len(text); origin[i] is the code point of segment.text that view.text[i] came from;
+    folded_follows tells that the next view is this one folded: who reads folded text only may wait for it.
     """
 
     kind: str
     text: str
     origin: Sequence[int]
     surface: Surface
+    folded_follows: bool = False
 
     def span(self, start: int, end: int) -> "Span":
         """Return the source span that view.text[start:end] came from."""

@@ -36,7 +36,7 @@ STATION_IMPORTS: dict[str, set[str]] = {
     "sidecar.confusables": set(),
     "sidecar.normalise": {"sidecar.confusables"},
     "sidecar.decode": {"sidecar.normalise"},
-    "sidecar.detectors": {"sidecar.decode"},
+    "sidecar.detectors": {"sidecar.decode", "sidecar.normalise"},
     "sidecar.scoring": set(),
     "sidecar.policy": set(),
     "sidecar.edit": set(),
@@ -48,6 +48,7 @@ STATION_IMPORTS: dict[str, set[str]] = {
     "sidecar.control": {"sidecar.policy", "sidecar.detectors"},
     "sidecar.envoyconf": set(),
     "sidecar.demo": set(),
+    "sidecar.risk": set(),
 }
 
 # Who may import generated or foreign messages (STYLE 2): module prefixes.

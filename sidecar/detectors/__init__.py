@@ -11,15 +11,20 @@ from functools import cache
 from importlib.resources import files
 from typing import Protocol
 
+import msgspec
+
 from sidecar.decode import readings
+from sidecar.detectors.concepts import Lexicon
+from sidecar.detectors.learned import LearnedDetector, Model
 from sidecar.detectors.pack import Rule, load_pack, load_words
 from sidecar.detectors.patterns import PatternDetector
 from sidecar.detectors.pii import PiiDetector
 from sidecar.detectors.secrets import SecretDetector
+from sidecar.detectors.structure import StructureDetector
 from sidecar.types import Finding, Segment, View
 
 # Raised whenever code changes what is found without a pack changing: memoised results must not outlive it.
-CODE_VERSION = "6"
+CODE_VERSION = "7"
 PACKS = (
     "prompt_injection",
     "jailbreak",
@@ -45,8 +50,8 @@ class Detector(Protocol):
         """Return what it sees in a view."""
 
 
-def _text(name: str) -> str:
-    return (files(__name__) / "packs" / f"{name}.yaml").read_text(encoding="utf-8")
+def _text(name: str, kind: str = "yaml") -> str:
+    return (files(__name__) / "packs" / f"{name}.{kind}").read_text(encoding="utf-8")
 
 
 @cache
@@ -64,10 +69,13 @@ def load_rules() -> tuple[Rule, ...]:
     return tuple(rule for name in PACKS for rule in load_pack(_text(name), words, f"{name}.yaml"))
 
 
+LEXICON = Lexicon(_text("concepts"))
 DETECTORS: tuple[Detector, ...] = (
     PatternDetector("patterns", load_rules()),
     SecretDetector("secrets"),
     PiiDetector("pii"),
+    StructureDetector("structure", LEXICON),
+    LearnedDetector("learned", LEXICON, msgspec.json.decode(_text("learned", "json"), type=Model)),
 )
 
 if len({detector.name for detector in DETECTORS}) != len(DETECTORS):
@@ -91,8 +99,9 @@ def ruleset_version() -> str:
 
 def _version() -> str:
     digest = hashlib.sha256(CODE_VERSION.encode())
-    for name in ("words", *PACKS):
+    for name in ("words", *PACKS, "concepts"):
         digest.update(_text(name).encode())
+    digest.update(_text("learned", "json").encode())
     return digest.hexdigest()[:12]
 
 

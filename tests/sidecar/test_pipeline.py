@@ -1,5 +1,6 @@
 """The line one request goes down, with real stations and detectors one can predict."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -7,6 +8,7 @@ import pytest
 
 from sidecar.detectors.ruleset import Ruleset
 from sidecar.pipeline import Pipeline, uninspected
+from sidecar.risk.memo import Memo
 from sidecar.types import (
     Assessment,
     Coverage,
@@ -160,3 +162,22 @@ def test_only_detectors_that_can_report_a_leak_are_asked() -> None:
     injections = Words()
     object.__setattr__(injections, "RULES", (type("Rule", (), {"id": "x.y", "type": ThreatType.JAILBREAK})(),))
     assert pipeline(injections).leak_finder(frozenset((ThreatType.SECRET_LEAK,)))(LEAK) == ()
+
+
+def test_a_chat_is_looked_at_turn_by_turn() -> None:
+    words = Words()
+    seen = list[str]()
+
+    class Counting:
+        name = "counting"
+
+        def detect(self, view: View) -> tuple[Finding, ...]:
+            seen.append(view.text)
+            return words.detect(view)
+
+    line = Pipeline(lambda: 0, Ruleset((Counting(),), "rules-1"), Memo(b"key"))
+    turns = [{"role": "user", "content": f"turn {number}"} for number in range(3)]
+    for last in range(1, 4):
+        body = json.dumps({"model": "m", "messages": turns[:last]}).encode()
+        assert line.inspect(CHAT, body, 1).failure is None
+    assert seen == ["turn 0", "turn 1", "turn 2"]

@@ -1,0 +1,169 @@
+"""Signals of form: how a text is made, whatever it says.
+
+In: a View as it was sent. Out: Findings: words disguised from machines, invisible characters between letters, an order behind
+a machine's answer, one instruction repeated in many turns, role marks inside data, a tail that no language writes.
+Each is weak alone, for people do strange things to texts; beside a rule or the learned tier it decides.
+Never: meaning (patterns and learned have that), a look at folded or decoded views: form is what was sent.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import re2
+
+from sidecar.detectors.concepts import Lexicon
+from sidecar.normalise import AS_SENT, fold, readable
+from sidecar.types import Finding, Span, Surface, ThreatType, View
+
+_TEXT = frozenset({Surface.USER, Surface.TOOL_RESULT, Surface.DOCUMENT, Surface.TOOL_CALL})
+_TOOL = frozenset({Surface.TOOL_RESULT})
+_WORDS_READ = 400
+_TAIL, _TAIL_WORDS = 300, 8
+
+# Python's own `re` here: each of these consumes a character in one way only, and on str it needs no second encoding.
+# Characters that no screen shows between two Latin letters. Joiners between other letters (Indic, Arabic, emoji) are orthography.
+_INVISIBLE = re.compile("[A-Za-z][\u00ad\u034f\u180e\u200b-\u200f\u2060-\u2064\ufeff\U000e0000-\U000e007f]+[A-Za-z ]")
+_OTHER_SCRIPT = "\u0370-\u03ff\u0400-\u052f\u0531-\u0587\u13a0-\u13ff"  # Greek, Cyrillic, Armenian, Cherokee
+_MIXED = re.compile(f"[a-zA-Z][{_OTHER_SCRIPT}]|[{_OTHER_SCRIPT}][a-zA-Z]")
+_DIGIT_IN_WORD = re.compile(r"[A-Za-z][0134578@$!|+€]+[A-Za-z]|\b[013457@$!|+][A-Za-z]{2}")
+_LEET_WORD = re.compile(r"[A-Za-z0134578@$!|+€]{3,24}")
+# A machine's answer (JSON, a log line, a status) with a sentence behind it that asks for something.
+_ORDER_BEHIND = re2.compile(
+    r"(?is)(?:[}\]]|\bstatus\b[^\n]{0,40}|\b(?:success(?:ful(?:ly)?)?|completed|done|ok|rows?|results?)\b[^\n]{0,20}[.\"'}\]])\s+"
+    r"(?:please|kindly|immediately|now|next|you (?:must|should|need to)|make sure (?:to|you)|be sure to|proceed to|go ahead and"
+    r"|veuillez|merci de|bitte|por favor|per favore)\s+[a-z]{3,}"
+)
+_TURN = re2.compile(r"(?im)^\W{0,3}(?:user|human|question|utilisateur|benutzer|usuario)\W{0,3}:")
+_ANSWER = re2.compile(
+    r"(?im)^\W{0,3}(?:assistant|ai|bot|answer|assistent|asistente)\W{0,3}:\s*(?:sure|of course|certainly|absolutely|yes|here)"
+)
+_TURNS_MIN = 8
+# What optimisation against a model writes (GCG suffixes): signs amid words, brackets that close nothing.
+_SUFFIX_SIGNS = re.compile(r"[\\{}\[\]()<>|~^*=+;]")
+_SUFFIX_JOINT = re.compile(
+    r"[A-Za-z](?:\\[A-Za-z\\]|[\])}]+[.(*{\[]|\.\\|=\\|\]\()[A-Za-z({\[*]?|\\+[\s!]|\{\{|\}\}|\]\(|\*\*\(|\.\]\("
+)
+_CODE = re.compile(r"\b(?:def|return|function|var|const|import|class|if|for)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One signal. weight is what it adds when it is as clear as it gets; read yields (span, share of the weight)."""
+
+    id: str
+    weight: float
+    surfaces: frozenset[Surface]
+    source: str
+    type: ThreatType = ThreatType.SUSPICIOUS_PATTERN
+
+
+RULES = (
+    Signal(
+        "structure.invisible_characters", 10.0, _TEXT, "Unicode TR 36; measured on the dev texts, tests/train/README.md"
+    ),
+    Signal(
+        "structure.mixed_scripts", 9.0, _TEXT, "Unicode UTS 39, 5.1 (mixed-script detection); measured on the dev texts"
+    ),
+    Signal("structure.disguised_words", 8.0, _TEXT, "leetspeak of words that attacks need; measured on the dev texts"),
+    Signal(
+        "structure.order_behind_data",
+        6.0,
+        _TOOL,
+        "Agent Security Bench (arXiv 2410.02644): orders appended to observations",
+        ThreatType.INDIRECT_INJECTION,
+    ),
+    Signal("structure.many_shot", 8.0, _TEXT, "Anil et al. 2024, many-shot jailbreaking", ThreatType.JAILBREAK),
+    Signal("structure.adversarial_suffix", 8.0, _TEXT, "Zou et al. 2023 (arXiv 2307.15043)", ThreatType.JAILBREAK),
+)
+
+
+class StructureDetector:
+    """All signals as one detector. Safe to call from several threads."""
+
+    def __init__(self, name: str, lexicon: Lexicon) -> None:
+        """Take the lexicon, which tells the words that are worth a disguise."""
+        self.name = name
+        self.RULES = RULES
+        self._lexicon = lexicon
+        self._signals: tuple[tuple[Signal, Callable[[str], tuple[Span, float] | None]], ...] = tuple(
+            zip(RULES, (_invisible, _mixed, self._disguised, _order_behind, _many_shot, _suffix), strict=True)
+        )
+
+    def detect(self, view: View) -> tuple[Finding, ...]:
+        """Return the signals of a view as it was sent.
+
+        Bounds: linear; a few searches of RE2, 5 µs per KB of ordinary text.
+        """
+        if view.kind != AS_SENT or view.surface not in _TEXT:
+            return ()
+        return tuple(self._findings(view, readable(view.text)))
+
+    def _findings(self, view: View, text: str) -> Iterator[Finding]:
+        for signal, read in self._signals:
+            if view.surface not in signal.surfaces:
+                continue
+            seen = read(text)
+            if seen is not None:
+                span, share = seen
+                weight = round(signal.weight * share, 1)
+                yield Finding(signal.type, self.name, signal.id, span, weight, 1.0, view.kind)
+
+    def _disguised(self, text: str) -> tuple[Span, float] | None:
+        """Count the words of concepts that only reading digits as letters brings to light."""
+        if _DIGIT_IN_WORD.search(text) is None:
+            return None
+        words = [word for word in _LEET_WORD.findall(text) if not word.isalpha()]
+        disguised = [word for word in words[:_WORDS_READ] if self._hides(word)]
+        if len(disguised) < 2:
+            return None
+        last = disguised[-1]
+        return Span(text.index(disguised[0]), text.rindex(last) + len(last)), min(1.0, len(disguised) / 4)
+
+    def _hides(self, word: str) -> bool:
+        """Tell whether a word speaks of a concept once its digits are read as letters, and only then."""
+        plain = fold(f"{word} ").strip()
+        return plain.isalpha() and plain != word.lower() and bool(self._lexicon.look_up(plain))
+
+
+def _invisible(text: str) -> tuple[Span, float] | None:
+    """Four or more places where letters hide something between them."""
+    return None if text.isascii() else _many(_INVISIBLE, text, 4, 8)
+
+
+def _mixed(text: str) -> tuple[Span, float] | None:
+    """Three or more places where a word changes its script."""
+    return None if text.isascii() else _many(_MIXED, text, 3, 6)
+
+
+def _many(pattern: re.Pattern[str], text: str, least: int, full: int) -> tuple[Span, float] | None:
+    """Return the span from the first to the last match and how clear it is, when there are at least so many."""
+    found = [match.span() for match in islice(pattern.finditer(text), full)]
+    return (Span(found[0][0], found[-1][1]), min(1.0, len(found) / full)) if len(found) >= least else None
+
+
+def _order_behind(text: str) -> tuple[Span, float] | None:
+    """A sentence that asks, behind what a machine answered."""
+    match = _ORDER_BEHIND.search(text)
+    return (Span(*match.span()), 1.0) if match else None
+
+
+def _many_shot(text: str) -> tuple[Span, float] | None:
+    """Eight or more turns of a conversation inside one text, of which half are answered at once."""
+    if text.count(":") < _TURNS_MIN:
+        return None
+    turns = [match.start() for match in islice(_TURN.finditer(text), 64)]
+    if len(turns) < _TURNS_MIN:
+        return None
+    answers = sum(1 for _ in islice(_ANSWER.finditer(text), 64))
+    return (Span(turns[0], turns[-1] + 1), min(1.0, answers / len(turns))) if 2 * answers >= len(turns) else None
+
+
+def _suffix(text: str) -> tuple[Span, float] | None:
+    """A tail of signs amid words, as optimisation against a model writes it."""
+    tail = text[-_TAIL:]
+    joints = len(_SUFFIX_JOINT.findall(tail)) if len(_SUFFIX_SIGNS.findall(tail)) >= _TAIL_WORDS else 0
+    if joints < 4 or "\n" in tail[-150:] or _CODE.search(tail):
+        return None
+    return Span(len(text) - len(tail), len(text)), min(1.0, joints / 6)
