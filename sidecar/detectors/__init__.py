@@ -38,7 +38,17 @@ PACKS = (
     "pl",
     "ru",
     "tr",
+    "ar",
+    "es",
+    "hi",
+    "it",
+    "ja",
+    "ko",
+    "pt",
+    "zh",
 )
+# The lexicon: what the concepts are, then one file a language with more of their stems.
+CONCEPTS = ("concepts", *(f"concepts_{language}" for language in ("ar", "es", "hi", "it", "ja", "ko", "pt", "zh")))
 
 
 class Detector(Protocol):
@@ -69,7 +79,7 @@ def load_rules() -> tuple[Rule, ...]:
     return tuple(rule for name in PACKS for rule in load_pack(_text(name), words, f"{name}.yaml"))
 
 
-LEXICON = Lexicon(_text("concepts"))
+LEXICON = Lexicon(*map(_text, CONCEPTS))
 DETECTORS: tuple[Detector, ...] = (
     PatternDetector("patterns", load_rules()),
     SecretDetector("secrets"),
@@ -99,7 +109,7 @@ def ruleset_version() -> str:
 
 def _version() -> str:
     digest = hashlib.sha256(CODE_VERSION.encode())
-    for name in ("words", *PACKS, "concepts"):
+    for name in ("words", *PACKS, *CONCEPTS):
         digest.update(_text(name).encode())
     digest.update(_text("learned", "json").encode())
     return digest.hexdigest()[:12]

@@ -48,29 +48,37 @@ class Sentence:
     hits: int
 
 
+def _stems(text: str) -> dict[str, str]:
+    try:
+        return msgspec.convert(yaml.safe_load(text), dict[str, str])
+    except msgspec.ValidationError as error:
+        raise ValueError(f"concepts: {error}; write each concept as `name: stem stem* ...`") from error
+
+
 class Lexicon:
     """The stems of all concepts. Safe to call from several threads: a lost update of the word table costs one look-up."""
 
-    def __init__(self, text: str) -> None:
-        """Read the lexicon.
+    def __init__(self, text: str, *further: str) -> None:
+        """Read the lexicon; further texts add stems to its concepts, one text a language.
 
-        Raises: ValueError for a file that is not a mapping of lower-case names to stems.
+        Raises: ValueError for a text that is not a mapping of lower-case names to stems, or adds to a concept that is not there.
         """
-        try:
-            stems = msgspec.convert(yaml.safe_load(text), dict[str, str])
-        except msgspec.ValidationError as error:
-            raise ValueError(f"concepts: {error}; write each concept as `name: stem stem* ...`") from error
+        stems = _stems(text)
         self.names = tuple(stems)
         self.size = len(stems)
         self._whole: dict[str, int] = {}
         self._prefix: dict[str, int] = {}
         self._phrases: dict[str, dict[str, int]] = {}
         anywhere: dict[str, int] = {}
-        for number, (name, words) in enumerate(stems.items()):
+        for name in self.names:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"concepts: {name!r}: use lower-case letters and _")
-            for word in words.split():
-                self._add(word, 1 << number, anywhere)
+        for mapping in (stems, *map(_stems, further)):
+            for name, words in mapping.items():
+                if name not in stems:
+                    raise ValueError(f"concepts: {name!r} is no concept; use one of {', '.join(stems)}")
+                for word in words.split():
+                    self._add(word, 1 << self.names.index(name), anywhere)
         self._anywhere = anywhere
         self._search = re.compile("|".join(sorted(map(re.escape, anywhere), key=len, reverse=True)))
         self._prefix_max = max(map(len, self._prefix), default=0)

@@ -26,7 +26,11 @@ SURFACES = frozenset(
     {Surface.USER, Surface.TOOL_RESULT, Surface.DOCUMENT, Surface.TOOL_CALL}
 )  # system prompts and tool definitions hold orders by nature, answers are ours
 DATA_SURFACES = frozenset({Surface.TOOL_RESULT, Surface.DOCUMENT})
+# A user's text of more sentences is pasted rather than said: it is measured against documents.
+SAID_MAX = 4
 PAIRS_HELD = 200_000
+# Beyond this many sentences a text pays no more: else an attack could hide in a document by its length alone.
+SENTENCES_PAID = 32
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 _LENGTHS, _COUNTS, _DENSITIES = 8, 16, 8
@@ -105,11 +109,12 @@ def feature_count(size: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The window that decided. Units: code points; concepts is a bit set."""
+    """The window that decided. Units: code points; concepts is a bit set; sentences counts those of the whole text."""
 
     start: int
     end: int
     concepts: int
+    sentences: int
 
 
 class _Near(dict[int, float]):
@@ -156,7 +161,7 @@ class LearnedDetector:
         if view.surface not in SURFACES or view.folded_follows or not view.text:
             return ()
         margin, window = self.margin(view.text)
-        weight = _between(self.model.knots["data" if view.surface in DATA_SURFACES else "user"], margin)
+        weight = _between(self.model.knots[kind_of(view.surface, window.sentences)], margin)
         if weight <= 0:
             return ()
         kind = _kind(window.concepts, view.surface, self.lexicon)
@@ -167,12 +172,12 @@ class LearnedDetector:
         """Return how far a text lies on the side of attacks, and the window that decides. Higher is worse; 0 is undecided."""
         read = tuple(self.lexicon.sentences(text.lower()))
         if not read:
-            return -math.inf, Place(0, 0, 0)
+            return -math.inf, Place(0, 0, 0, 0)
         starts, ends, concepts, near, hits = self._runs(read)
         margins = self._margins(ends - starts, concepts, near, hits)
         best = int(margins.argmax())
-        margin = float(margins[best]) - self.model.window_penalty * math.log2(len(read))
-        return margin, Place(int(starts[best]), int(ends[best]), int(concepts[best]))
+        margin = float(margins[best]) - self.model.window_penalty * math.log2(min(len(read), SENTENCES_PAID))
+        return margin, Place(int(starts[best]), int(ends[best]), int(concepts[best]), len(read))
 
     def _runs(self, read: Sequence[Sentence]) -> tuple[IntArray, IntArray, IntArray, FloatArray, IntArray]:
         """Return start, end, concepts, weight of the near pairs and hits of all windows (those of `windows`)."""
@@ -240,6 +245,11 @@ def _kind(concepts: int, surface: Surface, lexicon: Lexicon) -> ThreatType:
     if speaks("persona", "free", "mode", "fiction", "refusal") >= 2:
         return ThreatType.JAILBREAK
     return ThreatType.PROMPT_INJECTION
+
+
+def kind_of(surface: Surface, sentences: int) -> str:
+    """Return which ordinary texts a text is measured against: what users say, or documents and data."""
+    return "data" if surface in DATA_SURFACES or sentences > SAID_MAX else "user"
 
 
 def _between(knots: Sequence[tuple[float, float]], margin: float) -> float:

@@ -3,7 +3,7 @@
 In: the text of a pack and of the word lists. Out: Rules with patterns ready for RE2.
 A pattern is RE2, case-insensitive, with two shorthands: a blank outside [...] means \\s+
 (an optional one \\s*), and <name> stands for the
-word list of that name (packs/words.yaml), which may hold other <names>.
+word list of that name (packs/words.yaml, or `words` of the pack itself), which may hold other <names>.
 A rule may carry texts of its own that it must raise, or must not: `douane rules check` runs them.
 Never: a rule without source and reason; patterns that RE2 refuses; the same id twice.
 """
@@ -52,10 +52,11 @@ class RuleSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class PackSpec(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A pack: a family and its rules."""
+    """A pack: a family, its rules, and word lists that only these rules see."""
 
     family: str
     rules: tuple[RuleSpec, ...]
+    words: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,10 @@ def load_words(text: str, file: str = "words") -> dict[str, str]:
         lists = msgspec.convert(read_yaml(text, file), dict[str, str])
     except msgspec.ValidationError as error:
         raise PackError(f"{file}: {error}; write each list as `name: word | word`") from error
+    return _alternations(lists)
+
+
+def _alternations(lists: Mapping[str, str]) -> dict[str, str]:
     return {name: f"(?:{'|'.join(alternatives.split(' | '))})" for name, alternatives in lists.items()}
 
 
@@ -113,7 +118,8 @@ def load_pack(text: str, words: Mapping[str, str], file: str) -> tuple[Rule, ...
         spec = msgspec.convert(raw, PackSpec)
     except msgspec.ValidationError as error:
         raise PackError(f"{file}: {_place(raw, str(error))}") from error
-    return tuple(_rule(rule, spec.family, words, file) for rule in spec.rules)
+    known = {**words, **_alternations(spec.words)}
+    return tuple(_rule(rule, spec.family, known, file) for rule in spec.rules)
 
 
 def check_unique(rules: Iterable[Rule]) -> None:

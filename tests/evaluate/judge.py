@@ -53,7 +53,7 @@ def detectors(fitted: Iterable[Row]) -> tuple[dict[str, int], list[LearnedDetect
     examples = fit.collect(rows, fold_of)
     fits = fit.held_out(examples)
     benign = [row for row in rows if row.file == "benign" and not row.attack and row.surface != "system"]
-    knots = fit.calibrate(benign, fit.margins(benign, fold_of, fits))
+    knots = fit.calibrate(fit.margins(benign, fold_of, fits))
     return fold_of, [fit.detector(weights, bias, knots) for weights, bias in fits]
 
 

@@ -18,8 +18,9 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from sidecar.detectors import LEXICON
-from sidecar.detectors.learned import DATA_SURFACES, LearnedDetector, Model, Window, feature_count, features, windows
+from sidecar.detectors.learned import LearnedDetector, Model, Window, feature_count, features, kind_of, windows
 from sidecar.normalise import fold
+from sidecar.types import Surface
 from tests.train.corpus import FOLDS, Row, folds, load_rows
 from tests.train.generate import generate
 
@@ -34,7 +35,7 @@ WINDOWS_MAX, TEXT_MAX, ATTACK_WHOLE = 60, 60_000, 400
 # Sources that are not learned from: their attacks are made of others' (needles, wrappers) or hold no word of one.
 SKIPPED = frozenset({"needle_dev", "asb_tools"})
 # The share of benign texts that may reach a weight. 5 alerts, 15 denies (the mission).
-SHARES = ((0.03, 2.0), (0.006, 5.0), (0.0015, 9.0), (0.0002, 15.0))
+SHARES = ((0.03, 2.0), (0.004, 5.0), (0.001, 9.0), (0.0001, 15.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,28 +166,28 @@ def detector(weights: np.ndarray, bias: float, knots: dict[str, tuple[tuple[floa
     return LearnedDetector("learned", LEXICON, Model(LEXICON.names, rounded, round(bias, 3), WINDOW_PENALTY, knots))
 
 
-def margins(rows: Sequence[Row], fold_of: dict[str, int], fits: Sequence[tuple[np.ndarray, float]]) -> np.ndarray:
-    """Return each row's margin by the model that has not seen its source, shape (rows,)."""
+def margins(
+    rows: Sequence[Row], fold_of: dict[str, int], fits: Sequence[tuple[np.ndarray, float]]
+) -> list[tuple[float, str]]:
+    """Return each row's margin by the model that has not seen its source, and what it is measured against."""
     nothing = {"user": ((0.0, 0.0),), "data": ((0.0, 0.0),)}
     models = [detector(weights, bias, nothing) for weights, bias in fits]
-    return np.array([models[fold_of[row.source]].margin(fold(row.text[:TEXT_MAX]))[0] for row in rows])
+    found = []
+    for row in rows:
+        margin, place = models[fold_of[row.source]].margin(fold(row.text[:TEXT_MAX]))
+        found.append((margin, kind_of(Surface(row.surface), place.sentences)))
+    return found
 
 
-def calibrate(rows: Sequence[Row], found: np.ndarray) -> dict[str, tuple[tuple[float, float], ...]]:
-    """Return the knots: the margin that a share of the benign texts reaches, by kind of surface, and its weight."""
+def calibrate(found: Sequence[tuple[float, str]]) -> dict[str, tuple[tuple[float, float], ...]]:
+    """Return the knots from the margins of benign texts: the margin that a share of them reaches, by kind, and its weight."""
     knots = {}
     for kind in ("user", "data"):
-        here = [
-            m for row, m in zip(rows, found, strict=True) if _kind(row) == kind and not row.attack and np.isfinite(m)
-        ]
+        here = [margin for margin, its in found if its == kind and np.isfinite(margin)]
         levels = [float(np.quantile(here, 1 - share)) for share, _ in SHARES]
         rising = np.maximum.accumulate([level + 0.001 * place for place, level in enumerate(levels)])
         knots[kind] = tuple((round(float(level), 3), weight) for level, (_, weight) in zip(rising, SHARES, strict=True))
     return knots
-
-
-def _kind(row: Row) -> str:
-    return "data" if row.surface in DATA_SURFACES else "user"
 
 
 def main() -> None:
@@ -200,7 +201,7 @@ def main() -> None:
         flush=True,
     )
     benign = [row for row in rows if row.file == "benign" and not row.attack and row.surface != "system"]
-    knots = calibrate(benign, margins(benign, fold_of, held_out(examples)))
+    knots = calibrate(margins(benign, fold_of, held_out(examples)))
     final = detector(*fit(examples, np.ones(len(examples.fold), bool)), knots)
     OUT.write_text(
         json.dumps({name: getattr(final.model, name) for name in final.model.__struct_fields__}, separators=(",", ":"))

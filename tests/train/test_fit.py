@@ -61,10 +61,7 @@ def test_no_language_speaks_for_attacks(examples: fit.Examples) -> None:
 
 
 def test_knots_rise_and_are_rarely_reached() -> None:
-    benign = [row(str(n), False, "s") for n in range(1000)]
-    knots = fit.calibrate(
-        [*benign, *(Row("", "", False, "benign", "", "s", "en", "document", True),) * 9], np.arange(1009.0)
-    )
+    knots = fit.calibrate([(float(n), "user") for n in range(1000)] + [(0.0, "data")] * 9)
     margins = [margin for margin, _ in knots["user"]]
     assert margins == sorted(set(margins))
     assert margins[0] == pytest.approx(970, abs=3)

@@ -67,5 +67,5 @@ def test_there_is_a_corpus() -> None:
 
 
 def test_detectors_have_names_and_the_rules_a_version() -> None:
-    assert [detector.name for detector in DETECTORS] == ["patterns", "secrets", "pii"]
+    assert [detector.name for detector in DETECTORS] == ["patterns", "secrets", "pii", "structure", "learned"]
     assert len(ruleset_version()) == 12
