@@ -1,7 +1,7 @@
 """The readings of encoded runs in a text: what a model would decode and a pattern would miss.
 
 In: a Segment (views are made here, one call gives all readings). Out: Views of kind base64, hex, percent, entities,
-escapes, rot13, reversed; nested at most twice.
+escapes, rot13, reversed, and the kinds of ciphers.py; nested at most twice.
 Every search starts with one set match over all encodings' shapes, so that prose pays a few microseconds.
 Origins of base64 and hex are proportional (a decoded character points into its encoded run); the others are exact.
 Never: decoding without a bound, binary content passed on as text, I/O.
@@ -19,6 +19,8 @@ from typing import overload
 
 import re2
 
+from sidecar import ciphers
+from sidecar.ciphers import Decoded, substitute
 from sidecar.normalise import AS_SENT, readable, views
 from sidecar.types import Segment, View
 
@@ -52,6 +54,7 @@ _SHAPES = (
     ("escapes", r"\\[ux]\{?[0-9a-f]{2}"),
     ("rot13", rf"\b(?:{_ROT13})\b"),
     ("reversed", rf"\b(?:{_REVERSED})\b"),
+    *ciphers.SHAPES,
 )
 
 
@@ -164,7 +167,7 @@ def _layer(view: View, runs_max: int) -> Iterator[View]:
             yield View(kind, text, outer, view.surface)
 
 
-def _together(runs: "Iterator[Decoded]") -> "Iterator[Decoded]":
+def _together(runs: Iterator[Decoded]) -> Iterator[Decoded]:
     """Yield the runs that are left as one reading, a blank line between them."""
     parts: list[str] = []
     origin: list[int] = []
@@ -176,9 +179,6 @@ def _together(runs: "Iterator[Decoded]") -> "Iterator[Decoded]":
         origin.extend(places)
     if parts:
         yield "".join(parts), origin
-
-
-Decoded = tuple[str, Sequence[int]]
 
 
 def _base64(text: str, budget: int) -> Iterator[Decoded]:
@@ -238,32 +238,8 @@ def _texty(text: str) -> bool:
     return letters * 10 >= len(sample) * 7 and printable >= len(sample) - 1
 
 
-def _substitute(pattern: re.Pattern[str], text: str, read: Callable[[str], str], budget: int) -> Iterator[Decoded]:
-    """Yield the text around and in the runs of a pattern with each run read; origins are exact."""
-    pieces: list[str] = []
-    origin: list[int] = []
-    position = size = 0
-    for run in pattern.finditer(text):
-        plain = text[max(position, run.start() - 400) : run.start()]
-        decoded = read(run[0])
-        pieces += (plain, decoded)
-        origin.extend(range(run.start() - len(plain), run.start()))
-        origin.extend(run.start() + i * (run.end() - run.start()) // max(1, len(decoded)) for i in range(len(decoded)))
-        position = run.end()
-        size += len(plain) + len(decoded)
-        if size >= budget:
-            break
-    if not pieces:
-        return
-    tail = text[position : position + 400]
-    origin.extend(range(position, position + len(tail)))
-    decoded_text = "".join(pieces) + tail
-    if any(char.isalpha() for char in decoded_text):
-        yield decoded_text, origin
-
-
 def _percent(text: str, budget: int) -> Iterator[Decoded]:
-    return _substitute(_PERCENT, text, _unpercent, budget)
+    return substitute(_PERCENT, text, _unpercent, budget)
 
 
 def _unpercent(run: str) -> str:
@@ -271,11 +247,11 @@ def _unpercent(run: str) -> str:
 
 
 def _entities(text: str, budget: int) -> Iterator[Decoded]:
-    return _substitute(_ENTITY, text, html.unescape, budget)
+    return substitute(_ENTITY, text, html.unescape, budget)
 
 
 def _escapes(text: str, budget: int) -> Iterator[Decoded]:
-    return _substitute(_ESCAPE, text, _unescape, budget)
+    return substitute(_ESCAPE, text, _unescape, budget)
 
 
 def _unescape(run: str) -> str:
@@ -301,4 +277,5 @@ _DECODERS: dict[str, Callable[[str, int], Iterator[Decoded]]] = {
     "escapes": _escapes,
     "rot13": _rot13,
     "reversed": _reversed,
+    **ciphers.DECODERS,
 }

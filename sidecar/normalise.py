@@ -23,8 +23,8 @@ FOLDED = "folded"
 
 # Scripts whose marks are accents. In others (й, Devanagari, kana) marks make letters and stay.
 _ACCENTED = ("LATIN", "GREEK")
-# Dropped though not in category Cf: fillers and variation selectors that no screen shows.
-_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800")
+# Dropped though not in category Cf: fillers that no screen shows, and the stroke that stretches Arabic words.
+_INVISIBLE = frozenset("\u0640\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800")
 _TAGS = range(0xE0020, 0xE007F)
 _FOLDS_HELD = 40_000
 _CUTS_MAX = 50_000

@@ -8,12 +8,12 @@ that the strongest lacks and only when they would alert by themselves, so that a
 Never: decides, looks at text beyond the surroundings of a finding, depends on the order of its input.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import log2
 
+from sidecar import context
 from sidecar.types import Assessment, Finding, Segment, Surface, Threat, ThreatType
 
 ALERT_FLOOR = 5.0
@@ -27,54 +27,6 @@ INDEPENDENT = frozenset({"learned", "structure"})
 # Personal data is in prompts all day: below ALERT_FLOOR however much of it there is. An answer that lists it is a leak: there
 # each doubling of the values of a kind adds the kind's weight once more (measured: 30 rows of name, e-mail, phone alert).
 PII_REQUEST_MAX = 4.5
-_AROUND = 160
-_MENTION_REACH = 90
-_FENCE_REACH = 4000
-
-# Factors of context. Never below a half for text of users: whoever writes "for example" must not walk through.
-FACTOR_TEACHING = {Surface.DOCUMENT: 0.4, Surface.TOOL_RESULT: 0.6, Surface.SYSTEM: 0.5}
-FACTOR_TEACHING_USER = 0.6
-FACTOR_QUOTED = 0.8
-# Documents about prompting show prompts in code blocks; beyond a document this says nothing.
-FACTOR_FENCED = 0.4
-# A text that asks about a phrase: one strong rule then alerts and does not deny; two still deny.
-FACTOR_MENTIONED = 0.5
-# The learned tier takes in the words about the phrase too, and cannot tell them apart.
-FACTOR_MENTIONED_LEARNED = 0.3
-# Who encodes an order knows that it would be refused in plain words.
-FACTOR_HIDDEN = 1.5
-HIDDEN_VIEWS = frozenset({"base64", "hex", "rot13", "reversed"})
-_MENTION = re.compile(
-    r"(?:\b(?:what (?:is|are|does|do|would|should|makes|if)|why (?:is|are|do|does|would|did|can'?t|you can'?t)|is this|was this"
-    r"|is it (?:a |an )?(?:attack|safe|ok)|explain|interpret|classify|phrases?|sentences?|typed|wrote|said|says|saying"
-    r"|called|titled"
-    r"|(?:someone|somebody|people|users?|attackers?|hackers?|child|son|daughter|student)s? (?:\w+ ){0,3}"
-    r"|make of|contains?|containing|means?|meaning|example|detect|prevent|block|recogni[sz]e|(?:against|about|of)"
-    r"|how (?:to|do|does|can) (?:\w+ ){0,2}(?:prevent|detect|block|protect|defend|explain|avoid)"
-    r"|pourquoi|que (?:signifie|veut dire)|explique|phrase|utilisateurs?|warum|bedeutet|que significa"
-    r"|cosa significa|o que significa)"
-    r"\b[^\n.!?]{0,50}[: \"'`“‘«(\[]{1,4}|\[)$",
-    re.IGNORECASE,
-)
-_SPEAKS_OF = re.compile(
-    r"\W{0,4}(?:(?:can|could|would) you |please )?(?:what|why|how|is|are|was|does|do|who|explain|interpret|classify|describe|detail"
-    r"|discuss|define|my (?:child|son|daughter|student|colleague|friend)|i(?:'m| am| was)? (?:read|saw|teach|stud|research|writ)\w*"
-    r"|pourquoi|qu'|que |comment|warum|was |wie |por qu|qué|come |perch|o que)[^\n]{0,80}[:\"`“‘«„]|\W{0,4}(?:is|are|what|why) '",
-    re.IGNORECASE,
-)
-_TEACHING = re.compile(
-    r"prompt[ -]injection|injection de prompt|prompt[ -]?leak|jailbreak(?:ing|s)?\b|adversarial prompt|red[ -]team"
-    r"|owasp|attack vector|threat model|mitigat|vulnerab|attaquant|attackers?\b|malicious|exploit|defen[cs]e"
-    r"|提示注入|越狱|攻击|промпт-инъекц|инъекци|angriff|ataque|attacco|プロンプト",
-    re.IGNORECASE,
-)
-_SAMPLE = 20_000
-_QUOTES = "\"'`“”«»„‘’「」『』"
-_DISCUSSED = re.compile(
-    r"(?:for example|e\.g\.|such as|like this|phrases? like|an? attack|attackers?|inject|payload|means?\b|says?\b"
-    r"|par exemple|comme\b|exemple|zum beispiel|por ejemplo|ad esempio|por exemplo|detect|filter|block)[^\n]{0,80}$",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +74,7 @@ def _merge(pairs: Iterable[tuple[Segment, Finding]]) -> list[_Weighed]:
     groups: dict[tuple[Segment, str], list[Finding]] = defaultdict(list)
     for segment, finding in pairs:
         groups[segment, finding.rule_id].append(finding)
-    teaching = {segment: _teaches(segment) for segment in {segment for segment, _ in groups}}
+    teaching = {segment: context.teaches(segment) for segment in {segment for segment, _ in groups}}
     weighed = []
     for (segment, _), findings in groups.items():
         items = [_weigh(segment, finding, teaching[segment]) for finding in findings]
@@ -140,59 +92,10 @@ def _bulk(item: _Weighed, values: int) -> _Weighed:
 
 def _weigh(segment: Segment, finding: Finding, teaching: bool) -> _Weighed:
     """Return a finding with its context applied."""
-    factor, notes = finding.confidence, list[str]()
     if finding.type in (ThreatType.SECRET_LEAK, ThreatType.PII_LEAK):
-        return _Weighed(segment, finding, finding.weight * factor, "")
-    if finding.view in HIDDEN_VIEWS:
-        factor *= FACTOR_HIDDEN
-        notes.append(f"hidden as {finding.view}")
-    elif _mentioned(segment.text, finding) or (finding.detector == "learned" and _speaks_of(segment.text, finding)):
-        factor *= FACTOR_MENTIONED
-        notes.append("mentioned, not said")
-    if segment.surface is Surface.DOCUMENT and _fenced(segment.text, finding):
-        factor *= FACTOR_FENCED
-        notes.append("in a code block of a document")
-    if teaching:
-        factor *= FACTOR_TEACHING.get(segment.surface, FACTOR_TEACHING_USER)
-        notes.append("text about security")
-    if teaching and _quoted(segment.text, finding):
-        factor *= FACTOR_QUOTED
-        notes.append("quoted")
-    return _Weighed(segment, finding, finding.weight * factor, ", ".join(notes))
-
-
-def _teaches(segment: Segment) -> bool:
-    """Tell whether a text is about attacks: at least three mentions of the trade's words, two of them different."""
-    words = [match[0].lower() for match in _TEACHING.finditer(segment.text[:_SAMPLE])]
-    return len(words) >= 3 and len(set(words)) >= 2 and len(segment.text) > 400
-
-
-def _mentioned(text: str, finding: Finding) -> bool:
-    """Tell whether the words before a finding speak about it instead of saying it."""
-    return bool(_MENTION.search(text[max(0, finding.span.start - _MENTION_REACH) : finding.span.start]))
-
-
-def _speaks_of(text: str, finding: Finding) -> bool:
-    """Tell whether a window of sentences begins as a question about words that it quotes."""
-    return _SPEAKS_OF.match(text, finding.span.start, finding.span.end) is not None
-
-
-def _fenced(text: str, finding: Finding) -> bool:
-    """Tell whether a finding stands in a Markdown code block that is closed again."""
-    start = finding.span.start
-    return (
-        text.count("```", max(0, start - _FENCE_REACH), start) % 2 == 1 and "```" in text[start : start + _FENCE_REACH]
-    )
-
-
-def _quoted(text: str, finding: Finding) -> bool:
-    """Tell whether a finding stands in quotes, in code marks, or behind words that announce an example."""
-    before = text[max(0, finding.span.start - _AROUND) : finding.span.start]
-    after = text[finding.span.end : finding.span.end + _AROUND]
-    in_quotes = any(q in before.rsplit("\n", 1)[-1] for q in _QUOTES) and any(
-        q in after.split("\n", 1)[0] for q in _QUOTES
-    )
-    return in_quotes or bool(_DISCUSSED.search(before))
+        return _Weighed(segment, finding, finding.weight * finding.confidence, "")
+    factor, notes = context.factor(segment, finding, teaching)
+    return _Weighed(segment, finding, finding.weight * finding.confidence * factor, ", ".join(notes))
 
 
 def _clusters(weighed: list[_Weighed]) -> list[list[_Weighed]]:

@@ -11,11 +11,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Protocol
 
-import msgspec
-
 from sidecar.decode import readings
 from sidecar.detectors.concepts import Lexicon
-from sidecar.detectors.learned import LearnedDetector, Model
+from sidecar.detectors.learned import LearnedDetector, load
 from sidecar.detectors.pack import Rule, load_pack, load_words
 from sidecar.detectors.patterns import PatternDetector
 from sidecar.detectors.pii import PiiDetector
@@ -24,7 +22,9 @@ from sidecar.detectors.structure import StructureDetector
 from sidecar.types import Finding, Segment, View
 
 # Raised whenever code changes what is found without a pack changing: memoised results must not outlive it.
-CODE_VERSION = "7"
+CODE_VERSION = "8"
+# Languages that bring a pack of rules and, as concepts_<language>.yaml, stems for the lexicon.
+LANGUAGES = ("ar", "bn", "cs", "el", "es", "hi", "hu", "id", "it", "ja", "ko", "pt", "ro", "sv", "th", "uk", "vi", "zh")
 PACKS = (
     "prompt_injection",
     "jailbreak",
@@ -38,17 +38,10 @@ PACKS = (
     "pl",
     "ru",
     "tr",
-    "ar",
-    "es",
-    "hi",
-    "it",
-    "ja",
-    "ko",
-    "pt",
-    "zh",
+    *LANGUAGES,
 )
 # The lexicon: what the concepts are, then one file a language with more of their stems.
-CONCEPTS = ("concepts", *(f"concepts_{language}" for language in ("ar", "es", "hi", "it", "ja", "ko", "pt", "zh")))
+CONCEPTS = ("concepts", *(f"concepts_{language}" for language in LANGUAGES))
 
 
 class Detector(Protocol):
@@ -60,8 +53,12 @@ class Detector(Protocol):
         """Return what it sees in a view."""
 
 
-def _text(name: str, kind: str = "yaml") -> str:
-    return (files(__name__) / "packs" / f"{name}.{kind}").read_text(encoding="utf-8")
+def _bytes(file: str) -> bytes:
+    return (files(__name__) / "packs" / file).read_bytes()
+
+
+def _text(name: str) -> str:
+    return _bytes(f"{name}.yaml").decode()
 
 
 @cache
@@ -85,7 +82,7 @@ DETECTORS: tuple[Detector, ...] = (
     SecretDetector("secrets"),
     PiiDetector("pii"),
     StructureDetector("structure", LEXICON),
-    LearnedDetector("learned", LEXICON, msgspec.json.decode(_text("learned", "json"), type=Model)),
+    LearnedDetector("learned", LEXICON, load(_bytes("learned.npz"))),
 )
 
 if len({detector.name for detector in DETECTORS}) != len(DETECTORS):
@@ -111,7 +108,7 @@ def _version() -> str:
     digest = hashlib.sha256(CODE_VERSION.encode())
     for name in ("words", *PACKS, *CONCEPTS):
         digest.update(_text(name).encode())
-    digest.update(_text("learned", "json").encode())
+    digest.update(_bytes("learned.npz"))
     return digest.hexdigest()[:12]
 
 

@@ -1,15 +1,14 @@
-"""Concepts: what a sentence speaks of, in any language: dropping, rules, showing, a system, secrets, personas ...
+"""Concepts: what words speak of, in any language: dropping, rules, showing, a system, secrets, personas ...
 
-In: folded text and the lexicon (packs/concepts.yaml). Out: Sentences: which concepts, in which order, how near.
-Why concepts and not words: on sources left out, hashed n-grams of characters and words found 23 % of plain attacks at 1 % false
-alarms and 4 % outside English; forty concepts found 31 % and as many or more in languages that no training text was in
-(tests/train/README.md).
-Never: weights (learned.py has them), more than one look at a word: words are kept in a bounded table.
+In: the lexicon (packs/concepts.yaml, then a file a language) and folded words. Out: the concepts of a word as a bit set.
+Why concepts beside words: on sources left out, words alone found 23 % of plain attacks at 1 % false alarms and 4 % outside English;
+forty concepts found 31 % and as many or more in languages that no training text was in (tests/train/README.md).
+Never: weights (learned.py has them), text that is not folded.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from threading import Lock
 
 import msgspec
@@ -17,160 +16,189 @@ import yaml
 
 from sidecar.normalise import fold
 
-# Sentences: shorter ones join the next, longer ones are cut; code points. A sentence of the dev attacks has 79 (median).
-SENTENCE_MIN, SENTENCE_MAX = 32, 300
-# How near two concepts stand to be a pair in order: words, and how many hits further.
-NEAR_WORDS, NEAR_HITS = 5, 4
-WORDS_HELD = 60_000
-WORD_MAX = 40
-_KEYS = 4096  # combinations of concepts that words have: some 700 for our lexicon
-# A character of a script without blanks stands for this many words. Source: Chinese words have 1.5 to 1.7 characters.
-_WORDS_PER_CHARACTER = 0.6
-_WORD = re.compile(r"[^\W_]+")
-_ANYWHERE = re.compile("[֐-ۿऀ-෿฀-๿぀-ヿ㐀-鿿가-힯]")
-_STOP = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；।؟])|\n+")
+# Scripts without blanks between words: Han, kana, Thai, Lao, Khmer, Burmese. Their stems match anywhere in a run of them.
+ALONE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
+# Scripts whose words carry particles in front or behind: Hebrew, Arabic, Indic, Hangul. Their stems match anywhere in a word.
+CARRYING = "\u0590-\u06ff\u0900-\u0dff\uac00-\ud7af"
+COMBINATIONS_MAX = 4096  # sets of concepts that words have: some 900 for our lexicon
+# Words that orders need, as people scramble them: first and last letter stay (Rawlinson 1976). None is another word's scramble.
+SCRAMBLED = (
+    "ignore",
+    "ignoring",
+    "disregard",
+    "forget",
+    "override",
+    "bypass",
+    "reveal",
+    "display",
+    "repeat",
+    "output",
+    "system",
+    "prompt",
+    "instruction",
+    "instructions",
+    "previous",
+    "prior",
+    "directive",
+    "directives",
+    "guideline",
+    "guidelines",
+    "restriction",
+    "restrictions",
+    "developer",
+    "password",
+    "secret",
+    "hidden",
+    "pretend",
+    "unrestricted",
+    "unfiltered",
+    "jailbreak",
+    "following",
+    "everything",
+    "without",
+    "limits",
+    "filters",
+    "rules",
+    "safety",
+    "ignorer",
+    "oublie",
+    "oubliez",
+    "precedentes",
+    "consignes",
+    "revele",
+    "affiche",
+    "systeme",
+    "regles",
+)
+SCRAMBLED_MIN = 5
+_ALONE = re.compile(f"[{ALONE}]")
+_CARRYING = re.compile(f"[{CARRYING}]")
 _NAME = re.compile(r"[a-z_]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """What one sentence speaks of.
-
-    Shape: concepts is a bit set by concept number; near holds a key per two words with concepts that stand near each other, in
-    order (see Lexicon.pair), as often as they do.
-    Units: start and end in code points of the text; hits counts words with a concept.
-    """
-
-    start: int
-    end: int
-    concepts: int
-    near: tuple[int, ...]
-    hits: int
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _stems(text: str) -> dict[str, str]:
     try:
-        return msgspec.convert(yaml.safe_load(text), dict[str, str])
+        return msgspec.convert(yaml.load(text, Loader=_YAML), dict[str, str])  # noqa: S506 - both are safe loaders
     except msgspec.ValidationError as error:
         raise ValueError(f"concepts: {error}; write each concept as `name: stem stem* ...`") from error
 
 
 class Lexicon:
-    """The stems of all concepts. Safe to call from several threads: a lost update of the word table costs one look-up."""
+    """The stems of all concepts. Safe to call from several threads."""
 
     def __init__(self, text: str, *further: str) -> None:
         """Read the lexicon; further texts add stems to its concepts, one text a language.
 
-        Raises: ValueError for a text that is not a mapping of lower-case names to stems, or adds to a concept that is not there.
+        Raises: ValueError for a text that is not a mapping of lower-case names to stems, adds to a concept that is not there, or
+        has a phrase of more than two words.
         """
         stems = _stems(text)
         self.names = tuple(stems)
         self.size = len(stems)
         self._whole: dict[str, int] = {}
         self._prefix: dict[str, int] = {}
+        self._inside: dict[str, int] = {}
+        self._alone: dict[str, int] = {}
         self._phrases: dict[str, dict[str, int]] = {}
-        anywhere: dict[str, int] = {}
-        for name in self.names:
-            if not _NAME.fullmatch(name):
-                raise ValueError(f"concepts: {name!r}: use lower-case letters and _")
         for mapping in (stems, *map(_stems, further)):
-            for name, words in mapping.items():
-                if name not in stems:
-                    raise ValueError(f"concepts: {name!r} is no concept; use one of {', '.join(stems)}")
-                for word in words.split():
-                    self._add(word, 1 << self.names.index(name), anywhere)
-        self._anywhere = anywhere
-        self._search = re.compile("|".join(sorted(map(re.escape, anywhere), key=len, reverse=True)))
-        self._prefix_max = max(map(len, self._prefix), default=0)
-        self._prefix_min = min(map(len, self._prefix), default=1)
-        self._kept: dict[str, int] = {}
-        self._combinations = [0]
+            self._add_all(mapping)
+        self._prefix_lengths = _lengths(self._prefix)
+        self._inside_lengths = _lengths(self._inside)
+        starts: dict[str, set[int]] = defaultdict(set)
+        for stem in self._alone:
+            starts[stem[0]].add(len(stem))
+        self._alone_starts = {first: tuple(sorted(lengths)) for first, lengths in starts.items()}
+        self._scrambled = {_scrambled(word): word for word in SCRAMBLED}
+        self.combinations = [0]
         self._numbers = {0: 0}
         self._lock = Lock()
 
-    def _add(self, word: str, bit: int, anywhere: dict[str, int]) -> None:
+    def _add_all(self, mapping: Mapping[str, str]) -> None:
+        for name, words in mapping.items():
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"concepts: {name!r}: use lower-case letters and _")
+            if name not in self.names:
+                raise ValueError(f"concepts: {name!r} is no concept; use one of {', '.join(self.names)}")
+            for word in words.split():
+                self._add(word, 1 << self.names.index(name))
+
+    def _add(self, word: str, bit: int) -> None:
         stem = fold(word.removesuffix("*"))
-        if _ANYWHERE.search(stem):
-            stem = stem.replace("-", " ")
-            anywhere[stem] = anywhere.get(stem, 0) | bit
-        elif "-" in stem:
-            first, second = stem.split("-")[:2]
-            following = self._phrases.setdefault(first, {})
-            following[second] = following.get(second, 0) | bit
+        if _ALONE.search(stem):
+            _or(self._alone, stem.replace("-", ""), bit)
+        elif "-" in stem.strip("-"):
+            first, second, *further = stem.strip("-").split("-")
+            if further:
+                raise ValueError(f"concepts: {word!r}: write a phrase of two words")
+            _or(self._phrases.setdefault(first, {}), second, bit)
+        elif _CARRYING.search(stem):  # a dash in front or behind is the word's edge
+            _or(self._inside, f"{' ' * stem.startswith('-')}{stem.strip('-')}{' ' * stem.endswith('-')}", bit)
         else:
-            table = self._prefix if word.endswith("*") else self._whole
-            table[stem] = table.get(stem, 0) | bit
+            _or(self._prefix if word.endswith("*") else self._whole, stem, bit)
 
-    def sentences(self, text: str) -> Iterator[Sentence]:
-        """Yield the sentences of a folded text.
+    def unscramble(self, word: str) -> str:
+        """Return the word of SCRAMBLED whose inner letters a word has in another order, else the word itself."""
+        if len(word) < SCRAMBLED_MIN or not word.isascii():
+            return word
+        return self._scrambled.get(_scrambled(word), word)
 
-        Bounds: linear; about 0.1 ms per KB.
+    def look_up(self, word: str) -> int:
+        """Return the concepts of a folded word as a bit set.
+
+        Bounds: a look-up per length of prefixes; for scripts of CARRYING one per piece of at most the longest stem's length.
         """
-        for start, end in cut(text):
-            yield self._read(text[start:end], start, end)
+        bits = self._whole.get(word, 0)
+        if _CARRYING.search(word):
+            framed = f" {word} "
+            for length in self._inside_lengths:
+                for start in range(len(framed) - length + 1):
+                    bits |= self._inside.get(framed[start : start + length], 0)
+            return bits
+        for length in self._prefix_lengths:
+            if length > len(word):
+                break
+            bits |= self._prefix.get(word[:length], 0)
+        return bits
 
-    def pair(self, key: int) -> tuple[int, int]:
-        """Return the concepts of the two words that a key stands for, as bit sets."""
-        return self._combinations[key // _KEYS], self._combinations[key % _KEYS]
+    def seconds(self, word: str) -> Mapping[str, int]:
+        """Return the words that make a phrase behind this one, with the phrase's concepts."""
+        return self._phrases.get(word, {})
 
-    def _read(self, text: str, start: int, end: int) -> Sentence:
-        hits = self._hits(text)
-        combinations = self._combinations
-        concepts = 0
-        near: list[int] = []
-        for number, (place, first) in enumerate(hits):
-            concepts |= combinations[first]
-            for other, second in hits[number + 1 : number + 1 + NEAR_HITS]:
-                if other - place > NEAR_WORDS:
-                    break
-                near.append(first * _KEYS + second)
-        return Sentence(start, end, concepts, tuple(near), len(hits))
+    def look_into(self, run: str) -> Iterator[tuple[int, int]]:
+        """Yield (place, concepts) where a stem begins in a run of a script without blanks."""
+        for place, char in enumerate(run):
+            lengths = self._alone_starts.get(char)
+            if lengths:
+                bits = 0
+                for length in lengths:
+                    bits |= self._alone.get(run[place : place + length], 0)
+                if bits:
+                    yield place, bits
 
-    def _hits(self, text: str) -> list[tuple[float, int]]:
-        """Return the words that speak of a concept: (place in words, number of their combination of concepts)."""
-        found: list[tuple[float, int]] = []
-        kept, phrases = self._kept, self._phrases
-        following: dict[str, int] | None = None
-        for place, word in enumerate(_WORD.findall(text)):
-            number = kept.get(word)
-            if number is None:
-                number = self._keep(word)
-            if following is not None and word in following:
-                number = self._combination(self._combinations[number] | following[word])
-            following = phrases.get(word)
-            if number:
-                found.append((place, number))
-        if not text.isascii() and _ANYWHERE.search(text):
-            for match in self._search.finditer(text):
-                number = self._combination(self._anywhere[match[0]])
-                found.append((match.start() * _WORDS_PER_CHARACTER, number))
-            found.sort()
-        return found
-
-    def _keep(self, word: str) -> int:
-        number = self._combination(self.look_up(word))
-        if len(self._kept) < WORDS_HELD and len(word) <= WORD_MAX:
-            self._kept[word] = number
-        return number
-
-    def _combination(self, bits: int) -> int:
+    def combination(self, bits: int) -> int:
         """Return the number of a set of concepts; sets that come when all numbers are taken count as none."""
         number = self._numbers.get(bits)
         if number is None:
             with self._lock:
                 number = self._numbers.get(bits)
-                if number is None and len(self._combinations) < _KEYS:
-                    number = len(self._combinations)
-                    self._combinations.append(bits)
+                if number is None and len(self.combinations) < COMBINATIONS_MAX:
+                    number = len(self.combinations)
+                    self.combinations.append(bits)
                     self._numbers[bits] = number
         return number or 0
 
-    def look_up(self, word: str) -> int:
-        """Return the concepts of a folded word as a bit set."""
-        bits = self._whole.get(word, 0)
-        for length in range(self._prefix_min, min(len(word), self._prefix_max) + 1):
-            bits |= self._prefix.get(word[:length], 0)
-        return bits
+
+def _scrambled(word: str) -> tuple[str, str, str]:
+    return word[0], word[-1], "".join(sorted(word[1:-1]))
+
+
+def _or(table: dict[str, int], key: str, bit: int) -> None:
+    table[key] = table.get(key, 0) | bit
+
+
+def _lengths(table: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(sorted({len(stem) for stem in table}))
 
 
 def numbers(bits: int) -> tuple[int, ...]:
@@ -180,22 +208,4 @@ def numbers(bits: int) -> tuple[int, ...]:
         lowest = bits & -bits
         found.append(lowest.bit_length() - 1)
         bits ^= lowest
-    return tuple(found)
-
-
-def cut(text: str) -> tuple[tuple[int, int], ...]:
-    """Return where sentences begin and end: none shorter than SENTENCE_MIN beside another, none longer than SENTENCE_MAX.
-
-    Shape: [start, end) in code points, ascending; blanks between sentences belong to none.
-    """
-    found: list[tuple[int, int]] = []
-    position = 0
-    for end, following in (*((m.start(), m.end()) for m in _STOP.finditer(text)), (len(text), len(text))):
-        for start in range(position, end, SENTENCE_MAX):
-            part_end = min(end, start + SENTENCE_MAX)
-            if found and (found[-1][1] - found[-1][0] < SENTENCE_MIN) and start - found[-1][1] < SENTENCE_MIN:
-                found[-1] = (found[-1][0], part_end)
-            else:
-                found.append((start, part_end))
-        position = following
     return tuple(found)

@@ -17,8 +17,7 @@ WORDS_HELD = 120_000
 WORD_BYTES = 40  # longer words are not kept
 WHOLE = " "
 GATES_MAX = 4
-NEAR_WORDS = 24
-FAR_CHARACTERS = 48
+FAR = 1000  # words: anywhere in the text that is looked at
 _UNCOUNTED = 1000
 # Words of nearly every text: a gate that holds one is nearly always open, so another one is asked first.
 _EVERYDAY = re.compile(
@@ -36,6 +35,9 @@ _COUNTED = re.compile(r"\{\d+(?:,\d*)?\}")
 # What RE2 knows and this reader does not: it would see words where there are none, and keep a rule from running.
 _UNREAD = re.compile(r"(?:[^\\]|^)(?:\\\\)*(\(\?(?![a-zA-Z-]*:)[^)]{0,12}\)?|\\[QCE0-9])")
 _PARENTHESES = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|[()]", re.DOTALL)
+# Everything that \b takes for no part of a word becomes a blank.
+_SPLIT = bytes(byte if chr(byte).isascii() and (chr(byte).isalnum() or byte == 95) else 32 for byte in range(256))
+_NONE: frozenset[int] = frozenset()
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r"}
 
 
@@ -75,10 +77,10 @@ def unread(pattern: str) -> str:
     return found[1] if found else ""
 
 
-def is_far(pattern: str) -> bool:
-    """Tell whether the words of one match may stand further apart than NEAR_WORDS words."""
+def reach(pattern: str) -> int:
+    """Return how many words (between white space) the words of one match may stand apart, FAR for no bound."""
     characters, words = _reach(_root(pattern))
-    return characters > FAR_CHARACTERS or words > NEAR_WORDS
+    return min(FAR, characters // 2 + words + 1)  # every second character of a counted gap may be a blank
 
 
 def forget() -> None:
@@ -91,15 +93,23 @@ def forget() -> None:
 def _reach(node: Node) -> tuple[int, int]:
     """Return how many characters of counted gaps and how many words a match may take at most."""
     if node.kind == "wide":
-        return (node.most if 1 < node.most < _UNCOUNTED else 0), 0
+        if node.most >= _UNCOUNTED:
+            return 0, FAR if _takes_blanks(node.text) else 0
+        return (node.most if node.most > 1 else 0), 0
     if node.kind in ("blank", "edge"):
         return 0, int(node.kind == "blank")
     if node.kind == "literal":
         return 0, int(not _wordy(node.text))
     reaches = [_reach(part) for part in node.parts] or [(0, 0)]
     join = max if node.kind == "alt" else sum
-    times = min(node.most, 9)
-    return times * join(reach[0] for reach in reaches), times * join(reach[1] for reach in reaches)
+    return node.most * join(part[0] for part in reaches), node.most * join(part[1] for part in reaches)
+
+
+def _takes_blanks(item: str) -> bool:
+    """Tell whether a character class, or a dot, takes white space."""
+    if item.startswith("["):
+        return item.startswith("[^") is not (" " in item or r"\s" in item)
+    return item in (".", r"\W", r"\D", r"\S") and item != r"\S"
 
 
 @lru_cache(4096)
@@ -196,24 +206,28 @@ def _cut(run: str) -> str:
     return head
 
 
-class Words(dict[bytes, int]):
-    """Word to the gates that it opens, as bits, 0 for none; filled as words are met.
+class Words(dict[bytes, frozenset[int]]):
+    """What stands between white space, in lower case, to the gates that its words open; filled as it is met.
 
-    Bounds: WORDS_HELD words are kept, so that no text can fill memory; others are worked out each time.
+    Bounds: WORDS_HELD are kept, so that no text can fill memory; others are worked out each time.
     """
 
-    def __init__(self, stems: dict[bytes, int]) -> None:
+    def __init__(self, stems: dict[bytes, frozenset[int]]) -> None:
         """stems maps the head of a word to the gates it opens."""
         super().__init__()
         self._stems = stems
+        self._sets: dict[frozenset[int], frozenset[int]] = {frozenset(): frozenset()}
 
-    def __missing__(self, word: bytes) -> int:
-        """Return, and keep while there is room, the gates of a word not met before."""
-        opened = self._stems.get(word + WHOLE.encode(), 0)
-        for size in range(STEM_MIN, min(len(word), STEM_MAX) + 1):
-            opened |= self._stems.get(word[:size], 0)
-        if len(self) < WORDS_HELD and len(word) <= WORD_BYTES:
-            self[word] = opened
+    def __missing__(self, token: bytes) -> frozenset[int]:
+        """Return, and keep while there is room, the gates of something not met before."""
+        found: set[int] = set()
+        for word in token.translate(_SPLIT).split():
+            found |= self._stems.get(word + WHOLE.encode(), _NONE)
+            for size in range(STEM_MIN, min(len(word), STEM_MAX) + 1):
+                found |= self._stems.get(word[:size], _NONE)
+        opened = frozenset(found)
+        if len(self) < WORDS_HELD and len(token) <= WORD_BYTES:
+            opened = self[token] = self._sets.setdefault(opened, opened)  # the same set for all, compared by identity
         return opened
 
 
@@ -261,7 +275,8 @@ def _item(pattern: str, start: int) -> tuple[Node, int]:
         end = _closes(pattern)[start]
         node, position = _root(pattern[body:end]), end + 1
     elif char == "[":
-        node, position = Node("wide", ""), _class_end(pattern, start)
+        position = _class_end(pattern, start)
+        node = Node("wide", pattern[start:position])
     elif char == "\\":
         node, position = _escape(pattern, start)
     else:

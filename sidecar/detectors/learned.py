@@ -1,23 +1,28 @@
 """The learned tier: how much sentences sound like an attack, learned from texts that were told apart by people.
 
 In: a View. Out: at most one Finding, on the window that sounds most like an attack.
-A window is one to three sentences; it is a set of features (concepts, pairs of concepts, ordered near pairs, length), its margin is
-the sum of their weights. The weights and the margins' meaning (how many ordinary texts reach them) are fitted by `make train`
-and shipped in packs/learned.json; tests/train/README.md says how, and what else was compared.
+A window is one to three sentences. Its margin is the sum of what two models say of it: a linear one over concepts (single,
+together, near each other), words, pairs of words and pieces of words; and a small net with one hidden layer over concepts and
+words. The weights, and what a margin means (how many ordinary texts of the same length reach it), are fitted by `make train`
+and shipped in packs/learned.npz; tests/train/README.md says how, and what else was compared.
 Never: training, a weight that was guessed, text beyond the view.
 """
 
-import math
-from collections.abc import Iterator, Sequence
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
+from zlib import crc32
 
-import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sidecar.detectors.concepts import Lexicon, Sentence, numbers
+from sidecar.detectors.concepts import Lexicon
 from sidecar.detectors.patterns import source_span
+from sidecar.detectors.tokens import FloatArray, IntArray, Table, Tokens, Vocabulary
 from sidecar.types import Finding, Surface, ThreatType, View
 
 WINDOW_SENTENCES = 3
@@ -26,85 +31,138 @@ SURFACES = frozenset(
     {Surface.USER, Surface.TOOL_RESULT, Surface.DOCUMENT, Surface.TOOL_CALL}
 )  # system prompts and tool definitions hold orders by nature, answers are ours
 DATA_SURFACES = frozenset({Surface.TOOL_RESULT, Surface.DOCUMENT})
-# A user's text of more sentences is pasted rather than said: it is measured against documents.
-SAID_MAX = 4
-PAIRS_HELD = 200_000
-# Beyond this many sentences a text pays no more: else an attack could hide in a document by its length alone.
-SENTENCES_PAID = 32
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
+# Texts are measured against ordinary ones of their length: up to so many sentences are said, more are pasted.
+KINDS = {"one": 1, "two": 2, "few": 5, "page": 24, "long": 1 << 40}  # by most sentences
+# How near two concepts stand to be a pair in order: words, and how many hits further.
+NEAR_WORDS, NEAR_HITS = 5, 4
+# Words, pairs and pieces share rows of one table by their hash: 2^17 rows of bytes are 2 MB.
+ROWS = 1 << 17
+PIECES = (4, 5)  # characters, a word's edges included (fastText, Bojanowski et al. 2017)
+PIECES_WEIGHT = (
+    0.5  # of all pieces of a word together, beside 1 of the word itself; chosen like the next by leave-source-out
+)
+# A window of n words weighs its words (n / 12)^-0.25 each: twelve words are a sentence.
+SENTENCE_WORDS, FADE = 12.0, 0.25
+_SALT_FIRST, _SALT_SECOND, _BEGIN = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B1)
+_SHIFT = np.uint64(64 - ROWS.bit_length() + 1)
+_Number = TypeVar("_Number", np.int64, np.float32, np.float64)
+_DIGIT = re.compile(r"\d")
 _LENGTHS, _COUNTS, _DENSITIES = 8, 16, 8
 
 
-class Model(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Model:
     """What `make train` writes.
 
-    Shape: weights by feature number (see `features`); knots of user text and of data: (margin, weight of the finding), ascending.
+    Shape: hashed (ROWS, 1 + hidden) whole numbers, times scales (1 + hidden,); single (concepts, 1 + hidden); together and near
+    (concepts, concepts); buckets (BUCKETS,); the first column is the linear model's. knots by kind_of: (margin, weight of the
+    finding), ascending.
     """
 
     concepts: tuple[str, ...]
-    weights: tuple[float, ...]
+    hashed: NDArray[np.int8]
+    scales: FloatArray
+    single: FloatArray
+    together: FloatArray
+    near: FloatArray
+    buckets: FloatArray
+    hidden_bias: FloatArray
+    out: FloatArray
     bias: float
-    window_penalty: float
-    knots: dict[str, tuple[tuple[float, float], ...]]
+    knots: Mapping[str, Sequence[tuple[float, float]]]
+
+
+_ARRAYS = ("hashed", "scales", "single", "together", "near", "buckets", "hidden_bias", "out")
+
+
+def dump(model: Model) -> bytes:
+    """Return a model as the bytes of an .npz file, always the same for the same model."""
+    held = io.BytesIO()
+    head = json.dumps({"concepts": model.concepts, "bias": model.bias, "knots": model.knots})
+    np.savez_compressed(
+        held, head=np.frombuffer(head.encode(), np.uint8), **{name: getattr(model, name) for name in _ARRAYS}
+    )
+    return held.getvalue()
+
+
+def load(data: bytes) -> Model:
+    """Return the model in the bytes of an .npz file.
+
+    Raises: ValueError or KeyError for anything else.
+    """
+    with np.load(io.BytesIO(data), allow_pickle=False) as held:
+        head = json.loads(held["head"].tobytes())
+        arrays = {name: held[name] for name in _ARRAYS}
+    knots = {kind: tuple(map(tuple, its)) for kind, its in head["knots"].items()}
+    return Model(concepts=tuple(head["concepts"]), bias=head["bias"], knots=knots, **arrays)
+
+
+def word_rows(word: str) -> tuple[list[int], list[float]]:
+    """Return the rows of a word and of its pieces, and their weights. Digits count as 0."""
+    plain = _DIGIT.sub("0", word)
+    rows = [_row(f"w{plain}")]
+    if len(plain) < PIECES[0]:
+        return rows, [1.0]
+    edged = f"<{plain}>"
+    pieces = [_row(edged[start : start + length]) for length in PIECES for start in range(len(edged) - length + 1)]
+    return rows + pieces, [1.0] + [PIECES_WEIGHT / len(pieces)] * len(pieces)
+
+
+def _row(text: str) -> int:
+    return crc32(text.encode("utf-8", "surrogatepass")) % ROWS
+
+
+def pair_rows(tokens: Tokens, hashes: NDArray[np.uint64]) -> IntArray:
+    """Return the row of each word with the one before it in its sentence, shape (words,); hashes are the table's."""
+    second = hashes[tokens.ids]
+    first = np.concatenate([second[:1], second[:-1]])
+    first[tokens.first[:-1]] = _BEGIN
+    return (((first * _SALT_FIRST) ^ (second * _SALT_SECOND)) * _SALT_FIRST >> _SHIFT).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """One to three sentences, taken together."""
+class Near:
+    """Concepts near each other, in order. Shape: sentence, first, second (pairs,); the last two are numbers of combinations."""
 
-    start: int
-    end: int
-    concepts: int
-    near: tuple[int, ...]
-    hits: int
+    sentence: IntArray
+    first: IntArray
+    second: IntArray
 
 
-def windows(sentences: Sequence[Sentence]) -> Iterator[Window]:
-    """Yield the runs of one to WINDOW_SENTENCES sentences, none longer than WINDOW_MAX (a single one apart)."""
-    for first, sentence in enumerate(sentences):
-        concepts, near, hits = sentence.concepts, sentence.near, sentence.hits
-        yield Window(sentence.start, sentence.end, concepts, near, hits)
-        for further in sentences[first + 1 : first + WINDOW_SENTENCES]:
-            if further.end - sentence.start > WINDOW_MAX:
-                break
-            concepts, near, hits = concepts | further.concepts, near + further.near, hits + further.hits
-            yield Window(sentence.start, further.end, concepts, near, hits)
+def near_pairs(tokens: Tokens, sentence: IntArray) -> tuple[IntArray, Near]:
+    """Return which words speak of a concept, and the pairs of those that stand near each other in one sentence."""
+    hits = np.flatnonzero(tokens.combinations)
+    at, place = sentence[hits], tokens.places[hits]
+    pairs = []
+    for further in range(1, NEAR_HITS + 1):
+        first, second = hits[:-further], hits[further:]
+        close = (place[further:] - place[:-further] <= NEAR_WORDS) & (at[further:] == at[:-further])
+        pairs.append((at[:-further][close], first[close], second[close]))
+    sentences, firsts, seconds = (np.concatenate([pair[number] for pair in pairs]) for number in range(3))
+    return hits, Near(sentences, tokens.combinations[firsts], tokens.combinations[seconds])
 
 
-def features(window: Window, lexicon: Lexicon) -> list[int]:
-    """Return the features of a window; one that is there twice counts twice.
-
-    Shape: numbers below feature_count(lexicon.size): concepts, pairs of them anywhere in the window, ordered near pairs, and one
-    bucket each of length, number of concepts and density.
-    """
-    size = lexicon.size
-    present = numbers(window.concepts)
-    found = list(present)
-    for place, first in enumerate(present):
-        found += [size + first * size + second for second in present[place + 1 :]]
-    for key in window.near:
-        first_words, second_words = map(numbers, lexicon.pair(key))
-        found += [size + size * size + a * size + b for a in first_words for b in second_words]
-    return found + [int(number) for number in _buckets(window.end - window.start, len(present), window.hits, size)]
+def runs(tokens: Tokens) -> tuple[IntArray, IntArray]:
+    """Return the windows by first and last sentence: runs of up to WINDOW_SENTENCES, none longer than WINDOW_MAX but one alone."""
+    count = len(tokens.starts)
+    firsts, lasts = [], []
+    for further in range(min(WINDOW_SENTENCES, count)):
+        first = np.arange(count - further)
+        kept = first if not further else first[tokens.ends[further:] - tokens.starts[: count - further] <= WINDOW_MAX]
+        firsts.append(kept)
+        lasts.append(kept + further)
+    return np.concatenate(firsts), np.concatenate(lasts)
 
 
-def _buckets(length: ArrayLike, concepts: ArrayLike, hits: ArrayLike, size: int) -> tuple[IntArray, IntArray, IntArray]:
-    """Return the three bucket features of windows, of one or of many."""
-    base = size + 2 * size * size
+def buckets(length: ArrayLike, concepts: ArrayLike, hits: ArrayLike) -> tuple[IntArray, IntArray, IntArray]:
+    """Return three bucket numbers a window: of its length, of how many concepts it has, of how dense they stand."""
     words = 1 + np.asarray(length) // 6
     lengths = np.minimum(_LENGTHS - 1, np.log2(np.maximum(length, 8) / 8).astype(np.int64))
     density = np.minimum(_DENSITIES - 1, _DENSITIES * np.asarray(hits) // words)
-    return (
-        base + lengths,
-        base + _LENGTHS + np.minimum(_COUNTS - 1, concepts),
-        base + _LENGTHS + _COUNTS + density,
-    )
+    return lengths, _LENGTHS + np.minimum(_COUNTS - 1, concepts), _LENGTHS + _COUNTS + density
 
 
-def feature_count(size: int) -> int:
-    """Return how many features there are for a number of concepts."""
-    return size + 2 * size * size + _LENGTHS + _COUNTS + _DENSITIES
+BUCKETS = _LENGTHS + _COUNTS + _DENSITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +175,6 @@ class Place:
     sentences: int
 
 
-class _Near(dict[int, float]):
-    """The weight of two words near each other, by the lexicon's key; kept once worked out."""
-
-    def __init__(self, lexicon: Lexicon, weights: FloatArray) -> None:
-        super().__init__()
-        self._lexicon, self._weights = lexicon, weights
-
-    def __missing__(self, key: int) -> float:
-        first, second = map(numbers, self._lexicon.pair(key))
-        size = self._lexicon.size
-        found = float(sum(self._weights[a * size + b] for a in first for b in second))
-        if len(self) < PAIRS_HELD:
-            self[key] = found
-        return found
-
-
 class LearnedDetector:
     """The model as a detector. Safe to call from several threads."""
 
@@ -141,17 +183,18 @@ class LearnedDetector:
 
         Raises: ValueError when the two do not belong together.
         """
-        if lexicon.names != model.concepts or len(model.weights) != feature_count(lexicon.size):
+        if lexicon.names != model.concepts or model.single.shape[0] != lexicon.size:
             raise ValueError("learned: the model was trained on another lexicon; run `make train`")
         self.name = name
         self.RULES = tuple(Described(f"learned.{kind}", kind) for kind in _KINDS)
         self.lexicon, self.model = lexicon, model
-        size = lexicon.size
-        self._weights = np.array(model.weights)
-        self._bits = np.arange(size)
-        self._single = self._weights[:size]
-        self._together = self._weights[size : size + size * size].reshape(size, size)
-        self._near = _Near(lexicon, self._weights[size + size * size : size + 2 * size * size])
+        self._vocabulary = Vocabulary(lexicon, self._vector, 1 + len(model.out))
+        self._bits = np.arange(lexicon.size)
+
+    def _vector(self, word: str) -> FloatArray:
+        rows, weights = word_rows(word)
+        found: FloatArray = np.array(weights, np.float32) @ self.model.hashed[rows] * self.model.scales
+        return found
 
     def detect(self, view: View) -> tuple[Finding, ...]:
         """Return what sounds like an attack in a view. A view whose folded reading follows is left to that reading.
@@ -161,7 +204,7 @@ class LearnedDetector:
         if view.surface not in SURFACES or view.folded_follows or not view.text:
             return ()
         margin, window = self.margin(view.text)
-        weight = _between(self.model.knots[kind_of(view.surface, window.sentences)], margin)
+        weight = between(self.model.knots[kind_of(window.sentences)], margin) if window.sentences else 0.0
         if weight <= 0:
             return ()
         kind = _kind(window.concepts, view.surface, self.lexicon)
@@ -170,45 +213,71 @@ class LearnedDetector:
 
     def margin(self, text: str) -> tuple[float, Place]:
         """Return how far a text lies on the side of attacks, and the window that decides. Higher is worse; 0 is undecided."""
-        read = tuple(self.lexicon.sentences(text.lower()))
-        if not read:
-            return -math.inf, Place(0, 0, 0, 0)
-        starts, ends, concepts, near, hits = self._runs(read)
-        margins = self._margins(ends - starts, concepts, near, hits)
+        tokens, table = self._vocabulary.read(text.lower())
+        if not len(tokens.ids):
+            return -np.inf, Place(0, 0, 0, 0)
+        first, last = runs(tokens)
+        margins, present = self._margins(tokens, table, first, last)
         best = int(margins.argmax())
-        margin = float(margins[best]) - self.model.window_penalty * math.log2(min(len(read), SENTENCES_PAID))
-        return margin, Place(int(starts[best]), int(ends[best]), int(concepts[best]), len(read))
+        concepts = sum(1 << int(number) for number in np.flatnonzero(present[best]))
+        place = Place(int(tokens.starts[first[best]]), int(tokens.ends[last[best]]), concepts, len(tokens.starts))
+        return float(margins[best]), place
 
-    def _runs(self, read: Sequence[Sentence]) -> tuple[IntArray, IntArray, IntArray, FloatArray, IntArray]:
-        """Return start, end, concepts, weight of the near pairs and hits of all windows (those of `windows`)."""
-        starts = np.array([sentence.start for sentence in read])
-        ends = np.array([sentence.end for sentence in read])
-        concepts = np.array([sentence.concepts for sentence in read], np.int64)
-        hits = np.array([sentence.hits for sentence in read])
-        weigh = self._near.__getitem__
-        near = np.array([sum(map(weigh, sentence.near)) for sentence in read])
-        columns = [(starts, ends, concepts, near, hits)]
-        for further in range(1, min(WINDOW_SENTENCES, len(read))):
-            last = columns[-1]
-            long = (
-                starts[:-further],
-                ends[further:],
-                last[2][: len(read) - further] | concepts[further:],
-                last[3][: len(read) - further] + near[further:],
-                last[4][: len(read) - further] + hits[further:],
-            )
-            columns.append(long)
-        wide = tuple(np.concatenate([column[number] for column in columns]) for number in range(5))
-        short = wide[1] - wide[0] <= WINDOW_MAX
-        short[: len(read)] = True
-        return tuple(column[short] for column in wide)
+    def _margins(
+        self, tokens: Tokens, table: Table, first: IntArray, last: IntArray
+    ) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Return the margin of every window, and which concepts it has, shape (windows, concepts)."""
+        model = self.model
+        sentences = len(tokens.starts)
+        counts = np.diff(tokens.first)
+        sentence = np.repeat(np.arange(sentences), counts)
+        hits, near = near_pairs(tokens, sentence)
+        spoken = self._spoken()
+        concepts = _sums(spoken[tokens.combinations[hits]], sentence[hits], sentences)
+        near_weight = np.einsum("ij,ij->i", spoken[near.first] @ model.near, spoken[near.second])
+        plain = np.bincount(near.sentence, near_weight, sentences)
+        vectors = table.vectors[tokens.ids]
+        words = np.add.reduceat(vectors, tokens.first[:-1], axis=0)
+        pairs = np.add.reduceat(
+            model.hashed[pair_rows(tokens, table.hashes)], tokens.first[:-1], axis=0, dtype=np.int32
+        )
+        words += pairs * model.scales
+        present = _over(concepts, first, last) > 0
+        shown = present.astype(np.float32)
+        fading = (np.maximum(1, _over(counts, first, last)) / SENTENCE_WORDS) ** -FADE
+        sums = _over(words, first, last) * fading[:, None].astype(np.float32) + shown @ model.single
+        total = (
+            model.bias + sums[:, 0] + _over(plain, first, last) + np.einsum("ij,ij->i", shown @ model.together, shown)
+        )
+        total += np.maximum(sums[:, 1:] + model.hidden_bias, 0) @ model.out
+        hit_counts = np.bincount(sentence[hits], minlength=sentences)
+        length = tokens.ends[last] - tokens.starts[first]
+        for bucket in buckets(length, present.sum(1), _over(hit_counts, first, last)):
+            total += model.buckets[bucket]
+        return total, present
 
-    def _margins(self, length: IntArray, concepts: IntArray, near: FloatArray, hits: IntArray) -> FloatArray:
-        present = (concepts[:, None] >> self._bits & 1).astype(np.float64)
-        total = self.model.bias + near + present @ self._single + ((present @ self._together) * present).sum(1)
-        for bucket in _buckets(length, present.sum(1).astype(np.int64), hits, self.lexicon.size):
-            total = total + self._weights[bucket]
-        return np.asarray(total)
+    def _spoken(self) -> FloatArray:
+        """Return which concepts each combination has, shape (combinations, concepts)."""
+        bits = np.array(self.lexicon.combinations, np.int64)
+        return (bits[:, None] >> self._bits & 1).astype(np.float32)
+
+
+def _sums(rows: FloatArray, group: IntArray, groups: int) -> FloatArray:
+    """Return the sums of rows by group; groups ascend."""
+    total = np.zeros((groups, rows.shape[1]), rows.dtype)
+    if len(group):
+        starts = np.flatnonzero(np.diff(group, prepend=-1))
+        total[group[starts]] = np.add.reduceat(rows, starts, axis=0)
+    return total
+
+
+def _over(rows: NDArray[_Number], first: IntArray, last: IntArray) -> NDArray[_Number]:
+    """Return the sums of rows (a row a sentence) over windows of at most WINDOW_SENTENCES."""
+    total = rows[first]
+    for further in range(1, WINDOW_SENTENCES):
+        longer = last - first >= further
+        total[longer] += rows[first[longer] + further]
+    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,12 +316,12 @@ def _kind(concepts: int, surface: Surface, lexicon: Lexicon) -> ThreatType:
     return ThreatType.PROMPT_INJECTION
 
 
-def kind_of(surface: Surface, sentences: int) -> str:
-    """Return which ordinary texts a text is measured against: what users say, or documents and data."""
-    return "data" if surface in DATA_SURFACES or sentences > SAID_MAX else "user"
+def kind_of(sentences: int) -> str:
+    """Return which ordinary texts a text is measured against: of its length, for the worst of many windows is bad by chance."""
+    return next(kind for kind, most in KINDS.items() if sentences <= most)
 
 
-def _between(knots: Sequence[tuple[float, float]], margin: float) -> float:
+def between(knots: Sequence[tuple[float, float]], margin: float) -> float:
     """Return the weight of a margin: straight lines between the knots, 0 below the first, the last one's above it."""
     if margin < knots[0][0]:
         return 0.0

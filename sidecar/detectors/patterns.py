@@ -13,7 +13,7 @@ from itertools import islice
 
 import re2
 
-from sidecar.detectors.gates import NEAR_WORDS, Words, branches, forget, gates, is_far
+from sidecar.detectors.gates import FAR, Words, branches, forget, gates, reach
 from sidecar.detectors.pack import PackError, Rule, check_unique
 from sidecar.types import Finding, Span, Surface, View
 
@@ -25,10 +25,8 @@ FINDINGS_MAX = 64
 _CONTINUATION = bytes(range(0x80, 0xC0))
 # A pattern is searched in windows, so that words far apart open no gate together. Matches longer than OVERLAP may be
 # cut in two; our packs keep their gaps below (jailbreak.two_answers aside).
-WINDOW = 1024
+WINDOW = 2048
 OVERLAP = 512
-# Everything that \b takes for no part of a word becomes a blank.
-_SPLIT = bytes(byte if chr(byte).isascii() and (chr(byte).isalnum() or byte == 95) else 32 for byte in range(256))
 # How far around a match `unless` looks, in bytes, and what is left of the weight where it finds something. Not nothing: an
 # attacker can write an innocent word beside the attack.
 _AROUND = 80
@@ -59,15 +57,14 @@ class _Entry:
 class _Plan:
     """What to try on one surface: entries behind gates, and entries that have none.
 
-    Shape: waiting[gate] holds (needs, far, entry) of the entries for which this gate is the first; needs are all their
-    gates as bits, far says whether their words may stand far apart. first has the bit of every gate with entries.
+    Shape: waiting[gate] holds (needs, apart, entry) of the entries for which this gate is the first; needs are their other gates,
+    apart says how many words these may stand from it.
     """
 
-    __slots__ = ("direct", "first", "waiting")
+    __slots__ = ("direct", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: dict[int, list[tuple[int, bool, _Entry]]] = {}
-        self.first = 0
+        self.waiting: dict[int, list[tuple[tuple[int, ...], int, _Entry]]] = {}
         self.direct: dict[int, _Entry] = {}
 
 
@@ -92,11 +89,11 @@ class PatternDetector:
                 for branch in branches(pattern):
                     self._add(rule, unless, branch)
         forget()
-        opens = {stem: 0 for gate in self._gates for stem in gate}
+        opens: dict[str, frozenset[int]] = {}
         for gate, number in self._gates.items():
             for stem in gate:
-                opens[stem] |= 1 << number
-        self._words = Words({stem.encode(): bits for stem, bits in opens.items() if stem.isascii()})
+                opens[stem] = opens.get(stem, frozenset()) | {number}
+        self._words = Words({stem.encode(): numbers for stem, numbers in opens.items() if stem.isascii()})
         # Scripts other than Latin are searched for: their words have no edges that \b or a split would know.
         foreign = sorted(stem for stem in opens if not stem.isascii())
         self._foreign = _set([re2.escape(stem) for stem in foreign])
@@ -107,13 +104,10 @@ class PatternDetector:
         """Put an entry behind its gates, or among the direct ones when it has no words, on every surface of its rule."""
         numbers = [self._gate(gate) for gate in gates(branch)]
         entry = _Entry(rule, _compile(rule, branch), unless)
-        needs = sum(1 << number for number in numbers)
-        far = bool(numbers) and is_far(branch)
         for surface in rule.weights:
             plan = self._plans[surface]
             if numbers:
-                plan.waiting.setdefault(numbers[0], []).append((needs, far, entry))
-                plan.first |= 1 << numbers[0]
+                plan.waiting.setdefault(numbers[0], []).append((tuple(numbers[1:]), reach(branch), entry))
             else:
                 plan.direct[len(self._direct)] = entry
         if not numbers:
@@ -130,7 +124,7 @@ class PatternDetector:
         Raises: nothing.
         """
         plan = self._plans[view.surface]
-        if not plan.first and not plan.direct:
+        if not plan.waiting and not plan.direct:
             return ()
         data = view.text.encode("utf-8", "surrogatepass")
         found: dict[tuple[str, Span], Finding] = {}
@@ -149,40 +143,36 @@ class PatternDetector:
     def _candidates(self, part: bytes, plan: _Plan) -> list[_Entry]:
         """Return the entries that may match: their gates open near each other, or they stand behind none and hit."""
         found: list[_Entry] = []
-        if plan.first:
+        if plan.waiting:
             self._behind_gates(part, plan, found)
         if plan.direct:
             found += [plan.direct[hit] for hit in sorted(self._set.Match(part) or ()) if hit in plan.direct]
         return found
 
     def _behind_gates(self, part: bytes, plan: _Plan, found: list[_Entry]) -> None:
-        blocks = self._blocks(part)
-        anywhere = 0
-        for opened in blocks:
-            anywhere |= opened
-        first = anywhere & plan.first
-        if not first:
-            return
-        pairs = [opened | following for opened, following in zip(blocks, (*blocks[1:], 0), strict=True)]
-        while first:
-            lowest = first & -first
-            first ^= lowest
-            for needs, far, entry in plan.waiting[lowest.bit_length() - 1]:
-                if needs & anywhere == needs and (far or any(needs & pair == needs for pair in pairs)):
+        places = self._places(part)
+        for gate in places:
+            for needs, apart, entry in plan.waiting.get(gate, ()):
+                others = [places.get(need, 0) for need in needs]
+                if all(others) and (apart >= FAR or _near(places[gate], others, apart)):
                     found.append(entry)
 
-    def _blocks(self, part: bytes) -> list[int]:
-        """Return the gates that each NEAR_WORDS words of a text open, as bits."""
-        everywhere = 0
-        if not part.isascii():
-            for stem in self._foreign.Match(part) or ():
-                everywhere |= self._foreign_opens[stem]
-        words = part.lower().translate(_SPLIT).split()
-        blocks = [everywhere] * (len(words) // NEAR_WORDS + 1)
-        for index, opened in enumerate(map(self._words.__getitem__, words)):
+    def _places(self, part: bytes) -> dict[int, int]:
+        """Return the gates that a text opens, and where: bit n stands for its n-th word."""
+        sets: dict[frozenset[int], int] = {}
+        bit = 1
+        for opened in map(self._words.__getitem__, part.lower().split()):
             if opened:
-                blocks[index // NEAR_WORDS] |= opened
-        return blocks
+                sets[opened] = sets.get(opened, 0) | bit
+            bit <<= 1
+        places: dict[int, int] = {}
+        for opened, where in sets.items():
+            for gate in opened:
+                places[gate] = places.get(gate, 0) | where
+        if not part.isascii():
+            for stem in self._foreign.Match(part) or ():  # of other scripts only that they are there is known
+                places.update(dict.fromkeys(self._foreign_opens[stem], bit - 1))
+        return places
 
     def _findings(self, entry: _Entry, view: View, part: bytes, points: int) -> Iterator[Finding]:
         """Yield what an entry finds in a window that begins at a code point of the view."""
@@ -196,6 +186,16 @@ class PatternDetector:
             begin = points + _points(part[:start])
             span = source_span(view, begin, begin + _points(part[start:end]))
             yield Finding(rule.type, self.name, rule.id, span, weight, rule.confidence, view.kind)
+
+
+def _near(first: int, others: Sequence[int], apart: int) -> bool:
+    """Tell whether each of the others has a place at most about so many words from one of the first; bit n is word n."""
+    wide, step = first, 1
+    while apart > 0:
+        wide |= wide << step | wide >> step
+        apart -= step
+        step = min(step * 2, max(1, apart))
+    return all(wide & other for other in others)
 
 
 def _set(patterns: Sequence[str], case_sensitive: bool = False) -> re2.Set:

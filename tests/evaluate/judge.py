@@ -15,6 +15,7 @@ from sidecar.detectors.learned import LearnedDetector
 from sidecar.types import Finding, Segment, Surface
 from tests.train import fit
 from tests.train.corpus import FOLDS, Row, folds, load_rows
+from tests.train.generate import generate
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +46,15 @@ def judge(row: Row, learned: LearnedDetector) -> Judged:
 def detectors(fitted: Iterable[Row]) -> tuple[dict[str, int], list[LearnedDetector]]:
     """Return the fold of every source and, per fold, the learned tier that has not seen its sources.
 
-    The knots (what a margin weighs) are those of `make train`: two lines of four numbers, fitted on margins that were all found
+    The knots (what a margin weighs) are those of `make train`: five lines of four numbers, fitted on margins that were all found
     this way.
     """
     rows = tuple(fitted)
     fold_of = folds(rows)
-    examples = fit.collect(rows, fold_of)
-    fits = fit.held_out(examples)
-    benign = [row for row in rows if row.file == "benign" and not row.attack and row.surface != "system"]
-    knots = fit.calibrate(fit.margins(benign, fold_of, fits))
-    return fold_of, [fit.detector(weights, bias, knots) for weights, bias in fits]
+    print(f"fitting {FOLDS} models, each without an eighth of the sources ...", flush=True)
+    fits = fit.held_out(fit.collect(rows, fold_of, generate(fit.SEED)))
+    knots = fit.knots_of([row for row in rows if fit.ordinary(row)], fold_of, fits)
+    return fold_of, [fit.calibrated(model, knots) for model in fits]
 
 
 def judge_all() -> Sequence[Judged]:

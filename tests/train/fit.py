@@ -1,153 +1,153 @@
 """Fit the learned tier: `make train`.
 
-In: the trainable development rows, the phrase banks, the lexicon of concepts. Out: sidecar/detectors/packs/learned.json.
-How: windows of every text as the sidecar cuts them; logistic regression over concepts and pairs; of a long attack the window that a
-first fit finds most telling; then the margins of benign texts, each seen by a model that never saw its source, say what weight a
-margin deserves. The same seed and data give the same file.
+In: the trainable development rows, the phrase banks, the lexicon of concepts. Out: sidecar/detectors/packs/learned.npz.
+How: windows of every text as the sidecar cuts them; logistic regression over all features, then again with, of every text, the
+window that the first fit finds most telling, for that window decides; small nets beside it; then the margins of benign texts,
+each seen by a model that never saw its source, say what weight a margin deserves. The same seed and data give the same file.
 Never: rows that are not trainable, text in the output.
 """
 
-import json
+import hashlib
+import pickle
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 from sklearn.linear_model import LogisticRegression
 
 from sidecar.detectors import LEXICON
-from sidecar.detectors.learned import LearnedDetector, Model, Window, feature_count, features, kind_of, windows
+from sidecar.detectors.learned import KINDS, LearnedDetector, Model, dump, kind_of, load
 from sidecar.normalise import fold
-from sidecar.types import Surface
+from tests.train import features, net
 from tests.train.corpus import FOLDS, Row, folds, load_rows
-from tests.train.generate import generate
+from tests.train.generate import Sample, generate
 
-OUT = Path(__file__).parents[2] / "sidecar" / "detectors" / "packs" / "learned.json"
+OUT = Path(__file__).parents[2] / "sidecar" / "detectors" / "packs" / "learned.npz"
+KEPT = Path(__file__).parents[2] / "build" / "train"
 SEED = 1
-# Chosen by leave-source-out (README.md): inverse strength of the penalty, weight of generated attacks, of their benign texts.
-STRENGTH, GENERATED_ATTACK, GENERATED_BENIGN = 0.1, 0.1, 1.0
+# Chosen by leave-source-out (README.md): inverse strength of the penalty; what a generated attack counts beside a real one.
+STRENGTH, GENERATED_ATTACK = 0.03, 0.5
 BENIGN_PER_ATTACK = 2.0
-# What a text pays per doubling of its sentences: the most telling of many windows is telling by chance.
-WINDOW_PENALTY = 0.4
-WINDOWS_MAX, TEXT_MAX, ATTACK_WHOLE = 60, 60_000, 400
+# Windows drawn from each benign text beside its most telling one, and what they count together.
+DRAWN, DRAWN_WEIGHT, TELLING_WEIGHT = 8, 0.5, 2.0
+SAID_WHOLE = 400  # characters: a shorter attack is one order, its longest window stands for it at first
+NETS, HIDDEN, NET_SHARE = 2, 8, 0.3
 # Sources that are not learned from: their attacks are made of others' (needles, wrappers) or hold no word of one.
 SKIPPED = frozenset({"needle_dev", "asb_tools"})
+GENERATED_MAX = 4000
 # The share of benign texts that may reach a weight. 5 alerts, 15 denies (the mission).
 SHARES = ((0.03, 2.0), (0.004, 5.0), (0.001, 9.0), (0.0001, 15.0))
+# Beyond what can be counted a tail is drawn out: margins of benign texts fall off exponentially (README.md).
+TAIL = (0.05, 0.03, 0.02, 0.01, 0.005)
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Windows to learn from.
+    """Texts to learn from and their windows.
 
-    Shape: matrix (n, features); the rest (n,); bag counts long attacks of which one window will do, -1 for all others;
-    fold is -1 for generated texts.
+    Shape: attack, weight, fold, language, said (texts,); windows as features.Windows. fold is -1 for generated texts; said tells
+    attacks that are one order.
     """
 
-    matrix: csr_matrix
+    windows: features.Windows
     attack: np.ndarray
     weight: np.ndarray
     fold: np.ndarray
-    bag: np.ndarray
     language: np.ndarray
+    said: np.ndarray
 
 
-@dataclass(slots=True)
-class _Lists:
-    """Examples while they are collected."""
-
-    windows: list[Window]
-    rest: list[tuple[bool, float, int, int, str]]
-
-    def add(self, window: Window, attack: bool, weight: float, place: tuple[int, int, str]) -> None:
-        self.windows.append(window)
-        self.rest.append((attack, weight, *place))
-
-    def done(self) -> Examples:
-        attack, weight, fold_of, bag, language = (np.array(column) for column in zip(*self.rest, strict=True))
-        return Examples(matrix(self.windows), attack, weight, fold_of, bag, language)
-
-
-def windows_of(text: str) -> list[Window]:
-    """Return the windows of a text as the detector sees its folded reading."""
-    return list(windows(tuple(LEXICON.sentences(fold(text[:TEXT_MAX])))))
-
-
-def matrix(found: Sequence[Window]) -> csr_matrix:
-    """Return how often each feature is in each window, shape (windows, features)."""
-    rows = [np.array(features(window, LEXICON)) for window in found]
-    ends = np.cumsum([0, *map(len, rows)])
-    ones = np.ones(ends[-1], np.float32)
-    made = csr_matrix((ones, np.concatenate(rows), ends), shape=(len(rows), feature_count(LEXICON.size)))
-    made.sum_duplicates()
-    return made
-
-
-def collect(rows: Iterable[Row], fold_of: dict[str, int], seed: int = SEED) -> Examples:
-    """Return the examples of the trainable rows and of the banks."""
-    chance = random.Random(seed)
-    lists = _Lists([], [])
-    for number, row in enumerate(rows):
+def collect(rows: Iterable[Row], fold_of: Mapping[str, int], samples: Iterable[Sample]) -> Examples:
+    """Return the examples of the trainable rows and of generated samples."""
+    chance = random.Random(SEED)
+    found: list[tuple[str, bool, float, int, str]] = []
+    for row in rows:
         if not row.trainable or row.surface == "system" or row.source in SKIPPED:
             continue
-        found = windows_of(row.text)
-        if not found or (row.source == "slabs_train" and chance.random() < 0.5):  # a third of all rows, one style
+        if row.source == "slabs_train" and chance.random() < 0.5:  # a third of all rows, one style
             continue
-        bag = number if row.attack and len(row.text) > ATTACK_WHOLE else -1
-        if row.attack and bag < 0:
-            lists.add(_whole(found), True, 1.0, (fold_of[row.source], -1, row.lang))
-            continue
-        sample = chance.sample(found, min(len(found), WINDOWS_MAX))
-        for window in sample:
-            lists.add(
-                window, row.attack, 1.0 if bag >= 0 else len(sample) ** -0.5, (fold_of[row.source], bag, row.lang)
-            )
-    _add_generated(lists, seed)
-    return lists.done()
+        found.append((row.text, row.attack, 1.0, fold_of[row.source], row.lang))
+    for sample in samples:
+        if sample.family != "system" and not (sample.attack and sample.planted) and len(sample.text) <= GENERATED_MAX:
+            weight = GENERATED_ATTACK if sample.attack else 1.0
+            found.append((sample.text, sample.attack, weight, -1, sample.language))
+    windows = features.read(text for text, *_ in found)
+    kept = np.flatnonzero(np.diff(windows.first))  # a text without a word has no window
+    texts, *columns = zip(*(found[place] for place in kept), strict=True)
+    windows = features.Windows(windows.matrix, np.append(windows.first[kept], windows.first[-1]))
+    return Examples(windows, *map(np.array, columns), said=np.array([len(text) <= SAID_WHOLE for text in texts]))
 
 
-def _add_generated(lists: _Lists, seed: int) -> None:
-    for sample in generate(seed):
-        if sample.family == "system" or (sample.attack and sample.planted) or len(sample.text) > 4000:
-            continue
-        found = windows_of(sample.text)
-        if sample.attack and found:
-            lists.add(_whole(found), True, GENERATED_ATTACK, (-1, -1, sample.language))
-        else:
-            for window in found:
-                lists.add(window, False, GENERATED_BENIGN * len(found) ** -0.5, (-1, -1, sample.language))
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Windows that are learned from. Shape: window, text, weight (places,)."""
+
+    window: np.ndarray
+    text: np.ndarray
+    weight: np.ndarray
+
+    def joined(self, other: "Places") -> "Places":
+        """Return both."""
+        pairs = ((self.window, other.window), (self.text, other.text), (self.weight, other.weight))
+        return Places(*map(np.concatenate, pairs))
 
 
-def _whole(found: Sequence[Window]) -> Window:
-    return max(found, key=lambda window: (window.end - window.start, -window.start))
+def fit(examples: Examples, chosen: np.ndarray) -> Model:
+    """Return a model without knots from the chosen texts (a mask)."""
+    texts = np.flatnonzero(chosen)
+    drawn = _drawn(examples, texts[~examples.attack[texts]])
+    lengths = np.asarray(examples.windows.matrix[:, features.HASHED :].sum(1)).ravel()
+    orders = texts[examples.attack[texts] & examples.said[texts]]
+    weights, _ = _regress(examples, _most(examples, orders, lengths).joined(drawn))
+    for last in (False, True):
+        places = _most(examples, texts, examples.windows.matrix @ weights).joined(drawn)
+        if not last:
+            weights, bias = _regress(examples, places)
+    rows = _net_columns(examples.windows.matrix)[places.window]
+    attack, weight = examples.attack[places.text], _balanced(examples, places)
+    nets = [net.train(rows, attack, weight, HIDDEN, seed, features.SIZE) for seed in range(NETS)]
+    return _model(weights, bias, nets)
 
 
-def fit(examples: Examples, chosen: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return weights and bias from the chosen examples (a mask)."""
-    weight = _balanced(examples, chosen)
-    single = np.flatnonzero(chosen & (examples.bag < 0))
-    weights, _ = _regress(examples, single, weight)
-    best: dict[int, tuple[float, int]] = {}
-    long = np.flatnonzero(chosen & (examples.bag >= 0))
-    for place, margin in zip(long, examples.matrix[long] @ weights, strict=True):
-        best[examples.bag[place]] = max(best.get(examples.bag[place], (-np.inf, -1)), (margin, place))
-    return _regress(examples, np.concatenate([single, sorted(place for _, place in best.values())]).astype(int), weight)
+def _drawn(examples: Examples, texts: np.ndarray) -> Places:
+    """Return up to DRAWN windows of each text, which count the square root of their share."""
+    chance = np.random.default_rng(SEED)
+    first = examples.windows.first
+    windows, owners, weights = [], [], []
+    for text in texts:
+        here = np.arange(first[text], first[text + 1])
+        here = here if len(here) <= DRAWN else np.sort(chance.choice(here, DRAWN, replace=False))
+        windows.append(here)
+        owners.append(np.full(len(here), text))
+        weights.append(np.full(len(here), DRAWN_WEIGHT * examples.weight[text] * len(here) ** -0.5))
+    return Places(*map(np.concatenate, (windows, owners, weights)))
 
 
-def _regress(examples: Examples, places: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, float]:
-    model = LogisticRegression(C=STRENGTH, max_iter=300)
-    model.fit(examples.matrix[places], examples.attack[places], sample_weight=weight[places])
+def _most(examples: Examples, texts: np.ndarray, value: np.ndarray) -> Places:
+    """Return of each text the window with the highest value."""
+    first = examples.windows.first
+    windows = np.array([first[text] + value[first[text] : first[text + 1]].argmax() for text in texts], np.int64)
+    weight = examples.weight[texts] * np.where(examples.attack[texts], 1.0, TELLING_WEIGHT)
+    return Places(windows, texts, weight)
+
+
+def _regress(examples: Examples, places: Places) -> tuple[np.ndarray, float]:
+    model = LogisticRegression(C=STRENGTH, max_iter=200)
+    rows, attack = examples.windows.matrix[places.window], examples.attack[places.text]
+    model.fit(rows, attack, sample_weight=_balanced(examples, places))
     return model.coef_[0], float(model.intercept_[0])
 
 
-def _balanced(examples: Examples, chosen: np.ndarray) -> np.ndarray:
+def _balanced(examples: Examples, places: Places) -> np.ndarray:
     """Return weights under which no language speaks for attacks: its benign texts count BENIGN_PER_ATTACK times as much."""
-    weight = examples.weight.copy()
-    for language in sorted(set(examples.language[chosen])):
-        here = chosen & (examples.language == language)
-        attacks, benign = here & examples.attack, here & ~examples.attack
+    weight = places.weight.astype(np.float64)
+    attack, language = examples.attack[places.text], examples.language[places.text]
+    for name in sorted(set(language)):
+        attacks, benign = (language == name) & attack, (language == name) & ~attack
         wanted, have = BENIGN_PER_ATTACK * weight[attacks].sum(), weight[benign].sum()
         if have and have < wanted:
             weight[benign] *= min(8.0, (wanted / have) ** 0.5)
@@ -155,39 +155,87 @@ def _balanced(examples: Examples, chosen: np.ndarray) -> np.ndarray:
     return weight
 
 
-def held_out(examples: Examples) -> list[tuple[np.ndarray, float]]:
-    """Return one fit per fold that has not seen the fold's sources."""
-    return [fit(examples, examples.fold != number) for number in range(FOLDS)]
+def _net_columns(matrix: csr_matrix) -> csr_matrix:
+    """Return what the nets see: single concepts and words."""
+    return hstack([matrix[:, : features.SIZE], matrix[:, features.HASHED :]], format="csr", dtype=np.float32)
 
 
-def detector(weights: np.ndarray, bias: float, knots: dict[str, tuple[tuple[float, float], ...]]) -> LearnedDetector:
-    """Return the detector of a fit. Weights are rounded to three decimals, as they are shipped."""
-    rounded = tuple(round(float(weight), 3) for weight in weights)
-    return LearnedDetector("learned", LEXICON, Model(LEXICON.names, rounded, round(bias, 3), WINDOW_PENALTY, knots))
+def _model(weights: np.ndarray, bias: float, nets: Sequence[net.Net]) -> Model:
+    """Return the sum of the linear model and of the nets' mean, in the numbers that are shipped."""
+    size, share = features.SIZE, NET_SHARE / len(nets)
+    linear = share * sum(one.linear for one in nets)
+    inner = np.concatenate([one.inner for one in nets], axis=1)
+    single = np.column_stack([weights[:size] + linear[:size], inner[:size]])
+    hashed = np.column_stack([weights[features.HASHED :] + linear[size:], inner[size:]])
+    scales = np.maximum(np.quantile(np.abs(hashed), 0.9999, axis=0), 1e-6) / 127
+    square = (size, size)
+    return Model(
+        LEXICON.names,
+        np.clip(np.rint(hashed / scales), -127, 127).astype(np.int8),
+        scales.astype(np.float32),
+        _short(single),
+        _short(weights[features.TOGETHER : features.NEAR].reshape(square)),
+        _short(weights[features.NEAR : features.BUCKET].reshape(square)),
+        _short(weights[features.BUCKET : features.HASHED]),
+        _short(np.concatenate([one.hidden_bias for one in nets])),
+        _short(share * np.concatenate([one.out for one in nets])),
+        round(bias + share * sum(one.bias for one in nets), 3),
+        {},
+    )
 
 
-def margins(
-    rows: Sequence[Row], fold_of: dict[str, int], fits: Sequence[tuple[np.ndarray, float]]
-) -> list[tuple[float, str]]:
-    """Return each row's margin by the model that has not seen its source, and what it is measured against."""
-    nothing = {"user": ((0.0, 0.0),), "data": ((0.0, 0.0),)}
-    models = [detector(weights, bias, nothing) for weights, bias in fits]
-    found = []
+def _short(values: np.ndarray) -> np.ndarray:
+    return np.round(values, 3).astype(np.float32)
+
+
+def held_out(examples: Examples, folder: Path = KEPT) -> list[Model]:
+    """Return one fit per fold that has not seen the fold's sources; kept in a folder: `make eval` wants those of `make train`."""
+    kept = folder / f"{_digest(examples)}.pickle"
+    if kept.exists():
+        return [load(data) for data in pickle.loads(kept.read_bytes())]
+    fits = []
+    for number in range(FOLDS):
+        fits.append(fit(examples, examples.fold != number))
+        print(f"  fold {number + 1} of {FOLDS} left out", flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(pickle.dumps([dump(one) for one in fits]))
+    return fits
+
+
+def _digest(examples: Examples) -> str:
+    """Return a digest of what a fit depends on: the examples and the code."""
+    digest = hashlib.sha256()
+    matrix = examples.windows.matrix
+    for array in (matrix.data, matrix.indices, matrix.indptr, examples.attack, examples.weight, examples.fold):
+        digest.update(np.ascontiguousarray(array).data)
+    for module in (__file__, net.__file__):
+        digest.update(Path(module).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def calibrated(model: Model, knots: Mapping[str, Sequence[tuple[float, float]]]) -> LearnedDetector:
+    """Return the detector of a model with these knots."""
+    return LearnedDetector("learned", LEXICON, replace(model, knots=knots))
+
+
+def knots_of(
+    rows: Sequence[Row], fold_of: Mapping[str, int], fits: Sequence[Model]
+) -> dict[str, tuple[tuple[float, float], ...]]:
+    """Return the knots from benign rows, each measured by the model that has not seen its source."""
+    nothing = dict.fromkeys(KINDS, ((0.0, 0.0),))
+    detectors = [calibrated(model, nothing) for model in fits]
+    margins: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        margin, place = models[fold_of[row.source]].margin(fold(row.text[:TEXT_MAX]))
-        found.append((margin, kind_of(Surface(row.surface), place.sentences)))
-    return found
+        margin, place = detectors[fold_of[row.source]].margin(fold(row.text[: features.TEXT_MAX]))
+        if place.sentences:
+            margins[kind_of(place.sentences)].append(margin)
+    return {kind: _knots(margins[kind]) for kind in KINDS}
 
 
-def calibrate(found: Sequence[tuple[float, str]]) -> dict[str, tuple[tuple[float, float], ...]]:
-    """Return the knots from the margins of benign texts: the margin that a share of them reaches, by kind, and its weight."""
-    knots = {}
-    for kind in ("user", "data"):
-        here = [margin for margin, its in found if its == kind and np.isfinite(margin)]
-        levels = [float(np.quantile(here, 1 - share)) for share, _ in SHARES]
-        rising = np.maximum.accumulate([level + 0.001 * place for place, level in enumerate(levels)])
-        knots[kind] = tuple((round(float(level), 3), weight) for level, (_, weight) in zip(rising, SHARES, strict=True))
-    return knots
+def _knots(margins: Sequence[float]) -> tuple[tuple[float, float], ...]:
+    """Return (margin, weight) where a line through the tail's logarithm says that a share of the texts is reached."""
+    slope, level = np.polyfit(np.log10(TAIL), np.quantile(margins, 1 - np.array(TAIL)), 1)
+    return tuple((round(float(level + slope * np.log10(share)), 3), weight) for share, weight in SHARES)
 
 
 def main() -> None:
@@ -195,19 +243,18 @@ def main() -> None:
     rows = load_rows("attacks_core", "attacks_extended", "benign")
     fold_of = folds(rows)
     print(f"reading {len(rows)} rows and the banks ...", flush=True)
-    examples = collect(rows, fold_of)
-    print(
-        f"{examples.matrix.shape[0]} windows, {int(examples.attack.sum())} of attacks; fitting {FOLDS} + 1 models ...",
-        flush=True,
-    )
-    benign = [row for row in rows if row.file == "benign" and not row.attack and row.surface != "system"]
-    knots = calibrate(margins(benign, fold_of, held_out(examples)))
-    final = detector(*fit(examples, np.ones(len(examples.fold), bool)), knots)
-    OUT.write_text(
-        json.dumps({name: getattr(final.model, name) for name in final.model.__struct_fields__}, separators=(",", ":"))
-        + "\n"
-    )
+    examples = collect(rows, fold_of, generate(SEED))
+    count = examples.windows.matrix.shape[0]
+    print(f"{count} windows of {len(examples.attack)} texts; fitting {FOLDS} + 1 models ...", flush=True)
+    knots = knots_of([row for row in rows if ordinary(row)], fold_of, held_out(examples))
+    final = replace(fit(examples, np.ones(len(examples.attack), bool)), knots=knots)
+    OUT.write_bytes(dump(final))
     print(f"{OUT.relative_to(Path.cwd())}: {OUT.stat().st_size} bytes; knots {knots}")
+
+
+def ordinary(row: Row) -> bool:
+    """Tell whether a row is what the learned tier is measured against: benign, and no system prompt."""
+    return row.file == "benign" and not row.attack and row.surface != "system"
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def _attacks(bank: Bank, ordinary: _Ordinary, chance: random.Random) -> Iterator
         planted = family in ("indirect", "exfiltration", "spoof", "agent")
         for template in templates:
             many = PER_ATTACK if _SLOT.search(template) else PER_PLAIN
-            for text in {filled(template, bank.slots, chance) for _ in range(many)}:
+            for text in dict.fromkeys(filled(template, bank.slots, chance) for _ in range(many)):
                 yield _attack(text, family, bank.language, chance)
                 if planted and chance.random() < 0.5:
                     yield Sample(_plant(text, ordinary, chance), True, family, bank.language, "tool_result", True)
@@ -168,7 +168,7 @@ def _benign(bank: Bank, ordinary: _Ordinary, chance: random.Random) -> Iterator[
         surface = SURFACES.get(family, "user")
         for template in templates:
             many = PER_BENIGN if _SLOT.search(template) else PER_PLAIN
-            for text in {filled(template, bank.slots, chance) for _ in range(many)}:
+            for text in dict.fromkeys(filled(template, bank.slots, chance) for _ in range(many)):
                 yield Sample(_rough(text, chance), False, family, bank.language, surface)
                 if chance.random() < 0.2:
                     other = ordinary.sentence() if surface == "user" else ordinary.document()

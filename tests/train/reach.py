@@ -31,7 +31,9 @@ def main() -> None:
         groups[sample.attack, sample.family].append((assessment.score, rules, sample))
     for (attack, family), found in sorted(groups.items()):
         alerted, denied = (100 * sum(score >= floor for score, *_ in found) / len(found) for floor in (ALERT, DENY))
-        print(f"{'attack' if attack else 'benign'} {family:20} {len(found):5}  alert {alerted:5.1f} %  deny {denied:5.1f} %")
+        print(
+            f"{'attack' if attack else 'benign'} {family:20} {len(found):5}  alert {alerted:5.1f} %  deny {denied:5.1f} %"
+        )
         wrong = [one for one in found if (one[0] >= ALERT) != attack][: options.show]
         for score, rules, sample in wrong:
             print(f"    {score:5.1f} {sample.surface:11} {sample.text[:200]!r} {rules}")
