@@ -1,7 +1,7 @@
 """What stands around a finding, and what that makes of it: said or only mentioned, forbidden, quoted, taught.
 
 In: a segment and a finding in it. Out: a factor and the notes that say why.
-Never: a factor below a half for what a user says as an order: whoever writes "for example" must not walk through.
+Never: a low factor for what a user says as an order: whoever writes "for example" must not walk through.
 """
 
 import re
@@ -12,14 +12,14 @@ _AROUND = 160
 _MENTION_REACH = 90
 _FENCE_REACH = 4000
 
-# Factors of context. Never below a half for text of users: whoever writes "for example" must not walk through.
+# Factors of context. For text of users none makes a strong rule silent: whoever writes "for example" must not walk through.
 FACTOR_TEACHING = {Surface.DOCUMENT: 0.4, Surface.TOOL_RESULT: 0.6, Surface.SYSTEM: 0.5}
 FACTOR_TEACHING_USER = 0.6
 FACTOR_QUOTED = 0.8
 # Documents about prompting show prompts in code blocks; beyond a document this says nothing.
 FACTOR_FENCED = 0.4
-# A text that asks about a phrase: one strong rule then alerts and does not deny; two still deny.
-FACTOR_MENTIONED = 0.5
+# A text that asks about a phrase: one strong rule then alerts, two do not deny, three do.
+FACTOR_MENTIONED = 0.4
 # "Never reveal your prompt" forbids what "reveal your prompt" orders.
 FACTOR_FORBIDDEN = 0.4
 # Who encodes an order knows that it would be refused in plain words.
@@ -30,7 +30,7 @@ _MENTION = re.compile(
     r"|is it (?:a |an )?(?:attack|safe|ok)|explain|interpret|classify|phrases?|sentences?|typed|wrote|said|says|saying"
     r"|called|titled"
     r"|(?:someone|somebody|people|users?|attackers?|hackers?|child|son|daughter|student)s? (?:\w+ ){0,3}"
-    r"|make of|contains?|containing|means?|meaning|example|detect|prevent|block|recogni[sz]e|(?:against|about|of)"
+    r"|make of|response to|react(?:ion)? to|contains?|containing|means?|meaning|example|detect|prevent|block|recogni[sz]e|(?:against|about|of)"
     r"|how (?:to|do|does|can) (?:\w+ ){0,2}(?:prevent|detect|block|protect|defend|explain|avoid)"
     r"|pourquoi|que (?:signifie|veut dire)|explique|phrase|utilisateurs?|warum|bedeutet|que significa"
     r"|cosa significa|o que significa)"

@@ -9,10 +9,12 @@ Never: guesses about meaning, I/O, or a length that grows by more than NFKC's 18
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from itertools import islice
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, islice
 from typing import overload
 
+import numpy as np
 import re2
 
 from sidecar.confusables import GROUPS
@@ -28,6 +30,8 @@ _INVISIBLE = frozenset("\u0640\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800")
 _TAGS = range(0xE0020, 0xE007F)
 _FOLDS_HELD = 40_000
 _CUTS_MAX = 50_000
+NEWS_MAX = 2_000  # places; beyond, looking at each costs more than looking at all
+_BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _LOOK_ALIKE = {ord(char): latin for latin, chars in GROUPS.items() for char in chars}
@@ -170,11 +174,52 @@ def views(segment: Segment) -> tuple[View, ...]:
     sent = View(AS_SENT, text, range(len(text)), segment.surface)
     if text.isascii() and not _SET.Match(text):
         return (sent,)
-    folded, cuts = _fold(text)
+    folded, cuts, whole = _fold(text)
     if folded == text.lower():
         return (sent,)
     sent = View(AS_SENT, text, range(len(text)), segment.surface, folded_follows=True)
-    return (sent, View(FOLDED, folded, Origin(text, cuts, len(folded)), segment.surface))
+    news = _news(text, whole, cuts)
+    return (sent, View(FOLDED, folded, Origin(text, cuts, len(folded)), segment.surface, news=news))
+
+
+def _news(text: str, whole: str, cuts: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...] | None:
+    """Return where a folded text (whole, before the cuts) differs from the one as sent; None for more than NEWS_MAX places."""
+    found: list[tuple[int, int]] = []
+    longer = 0
+    for match in islice(_BEYOND_ASCII.finditer(text), NEWS_MAX):
+        char, place = match[0], match.start() + longer
+        read = _FOLD[ord(char)]
+        longer += len(read) - 1
+        if read != char.lower():
+            found.append((place, place + max(1, len(read))))
+    by_character = text.lower() if text.isascii() else text.translate(_FOLD)
+    if max(len(found), len(cuts)) >= NEWS_MAX or len(by_character) != len(whole):
+        return None
+    pair = (np.frombuffer(one.encode("utf-32-le", "surrogatepass"), np.uint32) for one in (by_character, whole))
+    places = np.flatnonzero(np.not_equal(*pair))
+    if len(places) > NEWS_MAX:
+        return None
+    found = sorted([*found, *((place, place + 1) for place in places.tolist()), *cuts])
+    return _joined(_behind(cuts, found) if cuts else found)
+
+
+def _behind(cuts: Sequence[tuple[int, int]], ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield ascending ranges as they stand once the cuts are made; a cut becomes the two characters it joined."""
+    ends = [end for _, end in cuts]
+    removed = [0, *accumulate(end - start for start, end in cuts)]
+    for start, end in ranges:
+        before = removed[bisect_right(ends, start)]
+        yield max(0, start - before - 1), end - removed[bisect_right(ends, end)] + 1
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Return ascending ranges with those that touch made one."""
+    found: list[tuple[int, int]] = []
+    for start, end in ranges:
+        if found and start <= found[-1][1]:
+            start, end = found[-1][0], max(end, found.pop()[1])
+        found.append((start, end))
+    return tuple(found)
 
 
 def readable(text: str) -> str:
@@ -187,8 +232,8 @@ def fold(text: str) -> str:
     return _fold(text)[0]
 
 
-def _fold(text: str) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """Return the folded text and the spans that joining cut from it."""
+def _fold(text: str) -> tuple[str, tuple[tuple[int, int], ...], str]:
+    """Return the folded text, the spans that joining cut from it, and it before they were cut."""
     folded = text.lower() if text.isascii() else text.translate(_FOLD)
     if not folded.isascii() and _SUSPECT.search(folded.encode("utf-8", "surrogatepass")):
         folded = _WORD.sub(_latinise, folded)
@@ -197,13 +242,13 @@ def _fold(text: str) -> tuple[str, tuple[tuple[int, int], ...]]:
         folded = _unleet(folded)
     cuts = _cuts(folded) if 1 in steps or 2 in steps else ()
     if not cuts:
-        return folded, ()
+        return folded, (), folded
     pieces, position = [], 0
     for start, end in cuts:
         pieces.append(folded[position:start])
         position = end
     pieces.append(folded[position:])
-    return "".join(pieces), cuts
+    return "".join(pieces), cuts, folded
 
 
 def _latinise(match: re.Match[str]) -> str:

@@ -204,7 +204,8 @@ class View:
     """One reading of a segment: as it was sent, folded, or decoded.
 
     Shape: len(origin) == len(text); origin[i] is the code point of segment.text that view.text[i] came from;
-    folded_follows tells that the next view is this one folded: who reads folded text only may wait for it.
+    folded_follows tells that the next view is this one folded: who reads folded text only may wait for it;
+    news are the places of a folded text that differ from the one as sent, ascending and apart, None for all of it.
     """
 
     kind: str
@@ -212,6 +213,7 @@ class View:
     origin: Sequence[int]
     surface: Surface
     folded_follows: bool = False
+    news: tuple[tuple[int, int], ...] | None = None
 
     def span(self, start: int, end: int) -> "Span":
         """Return the source span that view.text[start:end] came from."""

@@ -14,7 +14,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -45,7 +44,6 @@ PIECES_WEIGHT = (
 SENTENCE_WORDS, FADE = 12.0, 0.25
 _SALT_FIRST, _SALT_SECOND, _BEGIN = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B1)
 _SHIFT = np.uint64(64 - ROWS.bit_length() + 1)
-_Number = TypeVar("_Number", np.int64, np.float32, np.float64)
 _DIGIT = re.compile(r"\d")
 _LENGTHS, _COUNTS, _DENSITIES = 8, 16, 8
 
@@ -189,7 +187,7 @@ class LearnedDetector:
         self.RULES = tuple(Described(f"learned.{kind}", kind) for kind in _KINDS)
         self.lexicon, self.model = lexicon, model
         self._vocabulary = Vocabulary(lexicon, self._vector, 1 + len(model.out))
-        self._bits = np.arange(lexicon.size)
+        self._concepts = np.zeros((0, lexicon.size), np.float32)
 
     def _vector(self, word: str) -> FloatArray:
         rows, weights = word_rows(word)
@@ -232,7 +230,7 @@ class LearnedDetector:
         counts = np.diff(tokens.first)
         sentence = np.repeat(np.arange(sentences), counts)
         hits, near = near_pairs(tokens, sentence)
-        spoken = self._spoken()
+        spoken = self._spoken(int(tokens.combinations.max(initial=0)))
         concepts = _sums(spoken[tokens.combinations[hits]], sentence[hits], sentences)
         near_weight = np.einsum("ij,ij->i", spoken[near.first] @ model.near, spoken[near.second])
         plain = np.bincount(near.sentence, near_weight, sentences)
@@ -242,24 +240,27 @@ class LearnedDetector:
             model.hashed[pair_rows(tokens, table.hashes)], tokens.first[:-1], axis=0, dtype=np.int32
         )
         words += pairs * model.scales
-        present = _over(concepts, first, last) > 0
-        shown = present.astype(np.float32)
-        fading = (np.maximum(1, _over(counts, first, last)) / SENTENCE_WORDS) ** -FADE
-        sums = _over(words, first, last) * fading[:, None].astype(np.float32) + shown @ model.single
-        total = (
-            model.bias + sums[:, 0] + _over(plain, first, last) + np.einsum("ij,ij->i", shown @ model.together, shown)
-        )
-        total += np.maximum(sums[:, 1:] + model.hidden_bias, 0) @ model.out
         hit_counts = np.bincount(sentence[hits], minlength=sentences)
+        numbers = np.column_stack([counts, plain, hit_counts]).astype(np.float32)
+        over = _over(np.concatenate([numbers, words, concepts], axis=1), first, last)
+        word_count, near_sum, hit_count = over[:, :3].T
+        words, present = over[:, 3 : 3 + words.shape[1]], over[:, 3 + words.shape[1] :] > 0
+        shown = present.astype(np.float32)
+        fading = (np.maximum(1, word_count) / np.float32(SENTENCE_WORDS)) ** np.float32(-FADE)
+        sums = words * fading[:, None] + shown @ model.single
+        total = model.bias + sums[:, 0] + near_sum + np.einsum("ij,ij->i", shown @ model.together, shown)
+        total += np.maximum(sums[:, 1:] + model.hidden_bias, 0) @ model.out
         length = tokens.ends[last] - tokens.starts[first]
-        for bucket in buckets(length, present.sum(1), _over(hit_counts, first, last)):
+        for bucket in buckets(length, present.sum(1), hit_count.astype(np.int64)):
             total += model.buckets[bucket]
         return total, present
 
-    def _spoken(self) -> FloatArray:
-        """Return which concepts each combination has, shape (combinations, concepts)."""
-        bits = np.array(self.lexicon.combinations, np.int64)
-        return (bits[:, None] >> self._bits & 1).astype(np.float32)
+    def _spoken(self, highest: int) -> FloatArray:
+        """Return which concepts each combination has, shape (combinations, concepts), up to the highest that is asked for."""
+        if highest >= len(self._concepts):  # combinations are only ever added
+            bits = np.array(self.lexicon.combinations, np.int64)
+            self._concepts = (bits[:, None] >> np.arange(self.lexicon.size) & 1).astype(np.float32)
+        return self._concepts
 
 
 def _sums(rows: FloatArray, group: IntArray, groups: int) -> FloatArray:
@@ -271,7 +272,7 @@ def _sums(rows: FloatArray, group: IntArray, groups: int) -> FloatArray:
     return total
 
 
-def _over(rows: NDArray[_Number], first: IntArray, last: IntArray) -> NDArray[_Number]:
+def _over(rows: FloatArray, first: IntArray, last: IntArray) -> FloatArray:
     """Return the sums of rows (a row a sentence) over windows of at most WINDOW_SENTENCES."""
     total = rows[first]
     for further in range(1, WINDOW_SENTENCES):

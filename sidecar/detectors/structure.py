@@ -19,7 +19,7 @@ from sidecar.types import Finding, Span, Surface, ThreatType, View
 
 _TEXT = frozenset({Surface.USER, Surface.TOOL_RESULT, Surface.DOCUMENT, Surface.TOOL_CALL})
 _TOOL = frozenset({Surface.TOOL_RESULT})
-_WORDS_READ = 400
+_WORDS_READ, _WORD_MAX = 400, 24
 _TAIL, _TAIL_WORDS = 300, 8
 
 # Python's own `re` here: each of these consumes a character in one way only, and on str it needs no second encoding.
@@ -28,7 +28,7 @@ _INVISIBLE = re.compile("[A-Za-z][\u00ad\u034f\u180e\u200b-\u200f\u2060-\u2064\u
 _OTHER_SCRIPT = "\u0370-\u03ff\u0400-\u052f\u0531-\u0587\u13a0-\u13ff"  # Greek, Cyrillic, Armenian, Cherokee
 _MIXED = re.compile(f"[a-zA-Z][{_OTHER_SCRIPT}]|[{_OTHER_SCRIPT}][a-zA-Z]")
 _DIGIT_IN_WORD = re.compile(r"[A-Za-z][0134578@$!|+€]+[A-Za-z]|\b[013457@$!|+][A-Za-z]{2}")
-_LEET_WORD = re.compile(r"[A-Za-z0134578@$!|+€]{3,24}")
+_LEET_WORD = re.compile(rf"[A-Za-z0134578@$!|+€]{{3,{_WORD_MAX}}}")
 # A machine's answer (JSON, a log line, a status) with a sentence behind it that asks for something.
 _ORDER_BEHIND = re2.compile(
     r"(?is)(?:[}\]]|\bstatus\b[^\n]{0,40}|\b(?:success(?:ful(?:ly)?)?|completed|done|ok|rows?|results?)\b[^\n]{0,20}[.\"'}\]])\s+"
@@ -64,9 +64,9 @@ RULES = (
         "structure.invisible_characters", 10.0, _TEXT, "Unicode TR 36; measured on the dev texts, tests/train/README.md"
     ),
     Signal(
-        "structure.mixed_scripts", 9.0, _TEXT, "Unicode UTS 39, 5.1 (mixed-script detection); measured on the dev texts"
+        "structure.mixed_scripts", 12.0, _TEXT, "Unicode UTS 39, 5.1 (mixed-script detection); measured on the dev texts"
     ),
-    Signal("structure.disguised_words", 8.0, _TEXT, "leetspeak of words that attacks need; measured on the dev texts"),
+    Signal("structure.disguised_words", 10.0, _TEXT, "leetspeak of words that attacks need; measured on the dev texts"),
     Signal(
         "structure.order_behind_data",
         6.0,
@@ -104,6 +104,8 @@ class StructureDetector:
         for signal, read in self._signals:
             if view.surface not in signal.surfaces:
                 continue
+            if read == self._disguised and not view.folded_follows:
+                continue  # leetspeak makes another reading; without one there is none
             seen = read(text)
             if seen is not None:
                 span, share = seen
@@ -112,19 +114,26 @@ class StructureDetector:
 
     def _disguised(self, text: str) -> tuple[Span, float] | None:
         """Count the words of concepts that only reading digits as letters brings to light."""
-        if _DIGIT_IN_WORD.search(text) is None:
+        places = [place for place in _mixed_words(text) if self._hides(text[place[0] : place[1]])]
+        if len(places) < 2:
             return None
-        words = [word for word in _LEET_WORD.findall(text) if not word.isalpha()]
-        disguised = [word for word in words[:_WORDS_READ] if self._hides(word)]
-        if len(disguised) < 2:
-            return None
-        last = disguised[-1]
-        return Span(text.index(disguised[0]), text.rindex(last) + len(last)), min(1.0, len(disguised) / 4)
+        return Span(places[0][0], places[-1][1]), min(1.0, len(places) / 4)
 
     def _hides(self, word: str) -> bool:
         """Tell whether a word speaks of a concept once its digits are read as letters, and only then."""
         plain = fold(f"{word} ").strip()
         return plain.isalpha() and plain != word.lower() and bool(self._lexicon.look_up(plain))
+
+
+def _mixed_words(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where the first _WORDS_READ words with a digit or sign among letters stand."""
+    position = 0
+    for hit in islice(_DIGIT_IN_WORD.finditer(text), _WORDS_READ):
+        for word in _LEET_WORD.finditer(text, max(position, hit.start() - _WORD_MAX), hit.end() + _WORD_MAX):
+            if word.end() >= hit.end():
+                yield word.span()
+                position = word.end()
+                break
 
 
 def _invisible(text: str) -> tuple[Span, float] | None:

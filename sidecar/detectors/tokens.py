@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -34,7 +35,9 @@ _LATIN_WORD = re.compile(r"[^\W_]+")
 _WORD = re.compile(rf"[{ALONE}]+|[{_INDIC}]+|[^\W_{ALONE}{_INDIC}]+")
 _ALONE = re.compile(f"[{ALONE}]")
 _BLANKLESS = re.compile(f"[{ALONE}{_INDIC}]")
-_STOP = re.compile(rf"(?<=[.!?;])\s+|(?<=[。！？；।؟])|(?<=[!?;])(?=[{ALONE}])|\n+")
+# Each begins with one set of characters: `re` then skips what is none of them.
+_STOP = re.compile(r"[.!?;\n](?:(?<=\n)|\s)\s*")
+_ANY_STOP = re.compile(rf"[.!?;\n。！？；।؟](?:(?<=[\n。！？；।؟])|\s|(?<=[!?;])(?=[{ALONE}]))\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,16 @@ class Table:
         self.hashes = np.zeros(1024, np.uint64)
         self.combinations = np.zeros(1024, np.int64)
         self.vectors = np.zeros((1024, width), np.float32)
-        self.openers: dict[int, str] = {}
+        self.opens = np.zeros(1024, np.bool_)  # whether a word is the first of a phrase
         self._lexicon, self._vector = lexicon, vector
         self._lock = Lock()
+
+    def _grow(self) -> None:
+        def twice(array: NDArray[Any]) -> NDArray[Any]:
+            return np.concatenate([array, np.zeros_like(array)])
+
+        self.hashes, self.combinations = twice(self.hashes), twice(self.combinations)
+        self.vectors, self.opens = twice(self.vectors), twice(self.opens)
 
     def add(self, word: str) -> int:
         """Return the row of a word, made if need be."""
@@ -76,16 +86,12 @@ class Table:
                 return row
             row = len(self.words)
             if row == len(self.hashes):
-                self.hashes, self.combinations = (
-                    np.concatenate([a, np.zeros_like(a)]) for a in (self.hashes, self.combinations)
-                )
-                self.vectors = np.concatenate([self.vectors, np.zeros_like(self.vectors)])
+                self._grow()
             plain = self._lexicon.unscramble(word)
             self.hashes[row] = crc32(plain.encode("utf-8", "surrogatepass"))
             self.combinations[row] = self._lexicon.combination(self._lexicon.look_up(plain))
             self.vectors[row] = self._vector(plain)
-            if self._lexicon.seconds(word):
-                self.openers[row] = word
+            self.opens[row] = bool(self._lexicon.seconds(word))
             self.words.append(word)
             self.rows[word] = row  # last: another thread reads without the lock
             return row
@@ -178,11 +184,9 @@ class _Reader:
 
     def _phrases(self, ids: IntArray, combinations: IntArray) -> None:
         """Add the concepts of phrases of two words to their second word."""
-        openers = self.table.openers
-        if not openers:
-            return
-        for number in np.flatnonzero(np.isin(ids[:-1], np.fromiter(openers, np.int64, len(openers)))).tolist():
-            more = self.lexicon.seconds(openers[int(ids[number])]).get(self.table.words[int(ids[number + 1])], 0)
+        words = self.table.words
+        for number in np.flatnonzero(self.table.opens[ids[:-1]]).tolist():
+            more = self.lexicon.seconds(words[int(ids[number])]).get(words[int(ids[number + 1])], 0)
             if more:
                 known = self.lexicon.combinations[int(combinations[number + 1])]
                 combinations[number + 1] = self.lexicon.combination(known | more)
@@ -206,7 +210,8 @@ def cut(text: str) -> tuple[tuple[int, int], ...]:
     """
     found: list[tuple[int, int]] = []
     position = 0
-    for end, following in (*((m.start(), m.end()) for m in _STOP.finditer(text)), (len(text), len(text))):
+    stops = (_STOP if text.isascii() else _ANY_STOP).finditer(text)
+    for end, following in (*((m.start() + 1, m.end()) for m in stops), (len(text), len(text))):
         for start, part_end in _parts(text, position, end):
             if found and (found[-1][1] - found[-1][0] < SENTENCE_MIN) and start - found[-1][1] < SENTENCE_MIN:
                 found[-1] = (found[-1][0], part_end)

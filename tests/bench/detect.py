@@ -31,7 +31,7 @@ FAMILIES = ("user", "document", "tool_result")
 
 @cache
 def _templates() -> tuple[tuple[Bank, str], ...]:
-    english = [bank for bank in load_banks() if bank.benign and bank.language in ("en", "de")]
+    english = [bank for bank in load_banks() if bank.benign and bank.language == "en"]
     return tuple(
         (bank, template) for bank in english for family in FAMILIES for template in bank.benign.get(family, ())
     )

@@ -40,7 +40,7 @@ NETS, HIDDEN, NET_SHARE = 2, 8, 0.3
 SKIPPED = frozenset({"needle_dev", "asb_tools"})
 GENERATED_MAX = 4000
 # The share of benign texts that may reach a weight. 5 alerts, 15 denies (the mission).
-SHARES = ((0.03, 2.0), (0.004, 5.0), (0.001, 9.0), (0.0001, 15.0))
+SHARES = ((0.03, 2.0), (0.004, 5.0), (0.0008, 10.0), (0.0002, 15.0))
 # Beyond what can be counted a tail is drawn out: margins of benign texts fall off exponentially (README.md).
 TAIL = (0.05, 0.03, 0.02, 0.01, 0.005)
 

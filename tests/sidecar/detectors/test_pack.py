@@ -21,6 +21,19 @@ def pack(**changes: str) -> str:
     return f"family: test\nrules:\n  - {fields}\n"
 
 
+def test_words_of_a_pack_are_its_own() -> None:
+    text = """
+family: t
+words: {t_gift: 'voucher | <kind> card', kind: gift | store}
+rules:
+  - {id: t.a, type: jailbreak, weight: 5, pattern: 'a <t_gift>', source: s, why: w}
+"""
+    (rule,) = load_pack(text, {"kind": "(?:other)"}, "test.yaml")
+    assert rule.patterns == (r"a\s+(?:voucher|(?:gift|store)\s+card)",)
+    with pytest.raises(PackError, match="no word list is called"):
+        load_pack(text.replace("{t_gift", "{t_other"), {}, "test.yaml")
+
+
 def test_a_rule_is_read() -> None:
     text = pack(
         surfaces="[user]",

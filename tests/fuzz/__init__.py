@@ -1,0 +1,1 @@
+"""Texts made by chance, to find what crashes or slows inspection: `make fuzz`."""
