@@ -45,6 +45,7 @@ SENTENCE_WORDS, FADE = 12.0, 0.25
 _SALT_FIRST, _SALT_SECOND, _BEGIN = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B1)
 _SHIFT = np.uint64(64 - ROWS.bit_length() + 1)
 _DIGIT = re.compile(r"\d")
+_FURTHER = np.arange(1, NEAR_HITS + 1)
 _LENGTHS, _COUNTS, _DENSITIES = 8, 16, 8
 
 
@@ -131,25 +132,23 @@ def near_pairs(tokens: Tokens, sentence: IntArray) -> tuple[IntArray, Near]:
     """Return which words speak of a concept, and the pairs of those that stand near each other in one sentence."""
     hits = np.flatnonzero(tokens.combinations)
     at, place = sentence[hits], tokens.places[hits]
-    pairs = []
-    for further in range(1, NEAR_HITS + 1):
-        first, second = hits[:-further], hits[further:]
-        close = (place[further:] - place[:-further] <= NEAR_WORDS) & (at[further:] == at[:-further])
-        pairs.append((at[:-further][close], first[close], second[close]))
-    sentences, firsts, seconds = (np.concatenate([pair[number] for pair in pairs]) for number in range(3))
-    return hits, Near(sentences, tokens.combinations[firsts], tokens.combinations[seconds])
+    second = np.arange(len(hits))[:, None] + _FURTHER
+    there = second < len(hits)
+    second[~there] = 0
+    close = there & (place[second] - place[:, None] <= NEAR_WORDS) & (at[second] == at[:, None])
+    first, further = np.nonzero(close)
+    spoken = tokens.combinations[hits]
+    return hits, Near(at[first], spoken[first], spoken[second[first, further]])
 
 
 def runs(tokens: Tokens) -> tuple[IntArray, IntArray]:
     """Return the windows by first and last sentence: runs of up to WINDOW_SENTENCES, none longer than WINDOW_MAX but one alone."""
     count = len(tokens.starts)
-    firsts, lasts = [], []
-    for further in range(min(WINDOW_SENTENCES, count)):
-        first = np.arange(count - further)
-        kept = first if not further else first[tokens.ends[further:] - tokens.starts[: count - further] <= WINDOW_MAX]
-        firsts.append(kept)
-        lasts.append(kept + further)
-    return np.concatenate(firsts), np.concatenate(lasts)
+    first = np.tile(np.arange(count), WINDOW_SENTENCES)
+    last = first + np.repeat(np.arange(WINDOW_SENTENCES), count)
+    there = np.minimum(last, count - 1)
+    kept = (last == first) | ((last == there) & (tokens.ends[there] - tokens.starts[first] <= WINDOW_MAX))
+    return first[kept], last[kept]
 
 
 def buckets(length: ArrayLike, concepts: ArrayLike, hits: ArrayLike) -> tuple[IntArray, IntArray, IntArray]:

@@ -21,6 +21,7 @@ _TEXT = frozenset({Surface.USER, Surface.TOOL_RESULT, Surface.DOCUMENT, Surface.
 _TOOL = frozenset({Surface.TOOL_RESULT})
 _WORDS_READ, _WORD_MAX = 400, 24
 _TAIL, _TAIL_WORDS = 300, 8
+_ONLY_MAX, _ORDER_AMID = 900, 0.4
 
 # Python's own `re` here: each of these consumes a character in one way only, and on str it needs no second encoding.
 # Characters that no screen shows between two Latin letters. Joiners between other letters (Indic, Arabic, emoji) are orthography.
@@ -34,6 +35,17 @@ _ORDER_BEHIND = re2.compile(
     r"(?is)(?:[}\]]|\bstatus\b[^\n]{0,40}|\b(?:success(?:ful(?:ly)?)?|completed|done|ok|rows?|results?)\b[^\n]{0,20}[.\"'}\]])\s+"
     r"(?:please|kindly|immediately|now|next|you (?:must|should|need to)|make sure (?:to|you)|be sure to|proceed to|go ahead and"
     r"|veuillez|merci de|bitte|por favor|per favore)\s+[a-z]{3,}"
+)
+# The same as all there is: a short machine's answer, then one order to do something to a thing, and the end. Answers of machines
+# end in what their reader may do ("please try again", "please contact support"); these orders are left to the rule above.
+_ONLY_ORDER_BEHIND = re2.compile(
+    r"(?is)^\s*(?:\{[^{}]{0,300}\}|\[[^\[\]]{0,80}\][^.\n]{0,60}\.|(?:observation|result|output|response|tool)\b[^\n]{0,160}[.:)\]}])\s+"
+    r"(?:please|kindly|immediately|now|next|you (?:must|should|need to)|proceed to|go ahead and)\s+([a-z]{3,})\b[^\n]{10,400}\s*$"
+)
+_READERS_PART = re.compile(
+    r"(?:note|try|retry|contact|see|check|wait|visit|refer|allow|find|remember|consult|provide|specify|enter|select|choose|log|sign|make"
+    r"|be|read|call|ask|confirm|let|use|keep|reply|respond|answer|tell|say|show|give|help|write|include|return|summari[sz]e|explain)",
+    re.IGNORECASE,
 )
 _TURN = re2.compile(r"(?im)^\W{0,3}(?:user|human|question|utilisateur|benutzer|usuario)\W{0,3}:")
 _ANSWER = re2.compile(
@@ -64,12 +76,15 @@ RULES = (
         "structure.invisible_characters", 10.0, _TEXT, "Unicode TR 36; measured on the dev texts, tests/train/README.md"
     ),
     Signal(
-        "structure.mixed_scripts", 12.0, _TEXT, "Unicode UTS 39, 5.1 (mixed-script detection); measured on the dev texts"
+        "structure.mixed_scripts",
+        12.0,
+        _TEXT,
+        "Unicode UTS 39, 5.1 (mixed-script detection); measured on the dev texts",
     ),
     Signal("structure.disguised_words", 10.0, _TEXT, "leetspeak of words that attacks need; measured on the dev texts"),
     Signal(
         "structure.order_behind_data",
-        6.0,
+        15.0,
         _TOOL,
         "Agent Security Bench (arXiv 2410.02644): orders appended to observations",
         ThreatType.INDIRECT_INJECTION,
@@ -153,9 +168,12 @@ def _many(pattern: re.Pattern[str], text: str, least: int, full: int) -> tuple[S
 
 
 def _order_behind(text: str) -> tuple[Span, float] | None:
-    """A sentence that asks, behind what a machine answered."""
+    """A sentence that asks, behind what a machine answered; clearest when there is nothing else."""
+    only = _ONLY_ORDER_BEHIND.search(text) if len(text) < _ONLY_MAX else None
+    if only and not _READERS_PART.fullmatch(only[1]):
+        return Span(*only.span()), 1.0
     match = _ORDER_BEHIND.search(text)
-    return (Span(*match.span()), 1.0) if match else None
+    return (Span(*match.span()), _ORDER_AMID) if match else None
 
 
 def _many_shot(text: str) -> tuple[Span, float] | None:

@@ -9,8 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from tests.evaluate import summary
-from tests.evaluate.judge import Judged, judge_all
+from tests.evaluate import needles, summary
+from tests.evaluate.judge import Judged, detectors, judge_all
+from tests.train.corpus import load_rows
 
 ALERT, DENY = 5.0, 15.0
 LENGTHS = ((100, "up to 100"), (300, "101-300"), (1000, "301-1,000"), (5000, "1,001-5,000"), (1 << 30, "over 5,000"))
@@ -22,13 +23,16 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/evaluation.md")
     parser.add_argument("--examples", type=int, default=0, help="how many missed and wrong texts to show (0)")
     options = parser.parse_args()
-    judged = judge_all()
+    rows = load_rows("attacks_core", "attacks_extended", "benign")
+    fold_of, models = detectors(rows)
+    judged = judge_all([*rows, *load_rows("contested", "harmful_request", "code_abuse")], fold_of, models)
     table = summary.build(judged)
     print(table)
     for name, key in _KEYS.items():
         _print_by(name, key, judged)
     _print_curve(judged)
     _print_confusion(judged)
+    _print_needles(needles.find(rows, fold_of, models))
     _print_slowest(judged)
     if options.examples:
         _print_examples(judged, options.examples)
@@ -87,6 +91,18 @@ def _print_confusion(judged: Sequence[Judged]) -> None:
         groups[one.row.category][one.threats[0][0] if one.score >= ALERT else "-"] += 1
     for category, counts in sorted(groups.items()):
         print(f"  {category:20} " + ", ".join(f"{kind} {count}" for kind, count in counts.most_common(6)))
+
+
+def _print_needles(found: Sequence[needles.Needle]) -> None:
+    kib = needles.HAY_CHARS // 1024
+    print(f"\nattacks of {needles.SHORT} to {needles.LONG} characters, alone and inside {kib} KB of documents")
+    for name, floor in (("alert", ALERT), ("deny", DENY)):
+        quiet = [needle for needle in found if needle.hay < floor]
+        alone = sum(needle.alone >= floor for needle in quiet)
+        within = sum(needle.within >= floor for needle in quiet)
+        share = 100 * within / max(1, alone)
+        loud = len(found) - len(quiet)
+        print(f"  {name}: {alone} of {len(quiet)} alone, {within} inside ({share:.0f} %); {loud} hays by themselves")
 
 
 def _print_slowest(judged: Sequence[Judged]) -> None:

@@ -5,7 +5,7 @@ Never: the shipped model on a text whose source it was trained on.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar import scoring
@@ -14,7 +14,7 @@ from sidecar.detectors import DETECTORS
 from sidecar.detectors.learned import LearnedDetector
 from sidecar.types import Finding, Segment, Surface
 from tests.train import fit
-from tests.train.corpus import FOLDS, Row, folds, load_rows
+from tests.train.corpus import FOLDS, Row, folds
 from tests.train.generate import generate
 
 
@@ -57,10 +57,6 @@ def detectors(fitted: Iterable[Row]) -> tuple[dict[str, int], list[LearnedDetect
     return fold_of, [fit.calibrated(model, knots) for model in fits]
 
 
-def judge_all() -> Sequence[Judged]:
-    """Return all rows judged."""
-    rows = load_rows("attacks_core", "attacks_extended", "benign")
-    others = load_rows("contested", "harmful_request", "code_abuse")
-    fold_of, models = detectors(rows)
-    every = [*rows, *others]
-    return [judge(row, models[fold_of.get(row.source, FOLDS - 1)]) for row in every]
+def judge_all(rows: Sequence[Row], fold_of: Mapping[str, int], models: Sequence[LearnedDetector]) -> Sequence[Judged]:
+    """Return rows judged, each by the model that has not seen its source."""
+    return [judge(row, models[fold_of.get(row.source, FOLDS - 1)]) for row in rows]

@@ -24,7 +24,7 @@ from tests.train.generate import Sample, generate
 
 FAR = 1 << 62
 SIZE_MAX = 200_000
-# The target is twice the time of ordinary text. One run on a busy machine is noisy: a slow text is run again, and this is the bound.
+# The target is twice the time of ordinary text. One run on a busy machine is noisy: a slow text is run again under this bound.
 SLOW, FLOOR_MS = 6.0, 20.0
 ALPHABETS = (
     "abc .",

@@ -14,7 +14,8 @@ def test_a_text_and_its_result_as_json() -> None:
     found = as_json(result)
     assert (result.level, found["scanned_bytes"], found["unscanned_bytes"]) == (RiskLevel.CRITICAL, 27, 0)
     assert set(found) == {"id", "score", "level", "threats", "scanned_bytes", "unscanned_bytes", "micros"}
-    assert {tuple(threat["span"]) for threat in found["threats"]} == {(2, 25)}
+    spans = {(threat["detector"], *threat["span"]) for threat in found["threats"]}
+    assert spans == {("patterns", 2, 25), ("learned", 0, 25)}
     assert set(found["threats"][0]) == {"type", "detector", "rule_id", "score", "span", "surface"}
 
 
