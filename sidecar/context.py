@@ -5,6 +5,7 @@ Never: a low factor for what a user says as an order: whoever writes "for exampl
 """
 
 import re
+from itertools import islice
 
 from sidecar.types import Finding, Segment, Surface, ThreatType
 
@@ -20,6 +21,8 @@ FACTOR_QUOTED = 0.8
 FACTOR_FENCED = 0.4
 # A text that asks about a phrase: one strong rule then alerts, two do not deny, three do.
 FACTOR_MENTIONED = 0.4
+# The learned tier is measured against documents about other things.
+FACTOR_MODELS = 0.35
 # "Never reveal your prompt" forbids what "reveal your prompt" orders.
 FACTOR_FORBIDDEN = 0.4
 # Who encodes an order knows that it would be refused in plain words.
@@ -77,6 +80,13 @@ _OPEN, _CLOSE = (
     re.compile(r"[\"'`“«„‘「『][^\"'`“”«»„‘’「」『』\n]{0,40}$"),
     re.compile(r"^[^\"'`“”«»„‘’「」『』\n]{0,40}[\"'`”»“’」』]"),
 )
+_MODELS = re.compile(
+    r"prompt(?:ing|s)?\b|few-shot|zero-shot|chain[- ]of[- ]thought|\bllms?\b|language models?|\bgpt-?\d?|chatgpt|openai"
+    r"|fine-?tun\w+|modeles? de langage|modelos? de lengua\w+|modelli linguistici|modelos? de linguagem|sprachmodell\w*"
+    r"|提示|语言模型|プロンプト|言語モデル|프롬프트|промпт\w*|языков\w+ модел\w+|transformer|inference|hallucinat\w+",
+    re.IGNORECASE,
+)
+_LESSON_MIN, _MODELS_REACH = 400, 5000
 _SAMPLE = 20_000
 _QUOTES = "\"'`“”«»„‘’「」『』"
 _DISCUSSED = re.compile(
@@ -101,6 +111,9 @@ def factor(segment: Segment, finding: Finding, teaching: bool) -> tuple[float, t
     elif finding.type is ThreatType.DATA_EXTRACTION and _forbidden(segment.text, finding):
         left *= FACTOR_FORBIDDEN
         notes.append("forbidden, not asked for")
+    if finding.detector == "learned" and about_models(segment, finding.span.start):
+        left *= FACTOR_MODELS
+        notes.append("text about language models")
     if segment.surface is Surface.DOCUMENT and _fenced(segment.text, finding):
         left *= FACTOR_FENCED
         notes.append("in a code block of a document")
@@ -116,7 +129,16 @@ def factor(segment: Segment, finding: Finding, teaching: bool) -> tuple[float, t
 def teaches(segment: Segment) -> bool:
     """Tell whether a text is about attacks: at least three mentions of the trade's words, two of them different."""
     words = [match[0].lower() for match in _TEACHING.finditer(segment.text[:_SAMPLE])]
-    return len(words) >= 3 and len(set(words)) >= 2 and len(segment.text) > 400
+    return len(words) >= 3 and len(set(words)) >= 2 and len(segment.text) > _LESSON_MIN
+
+
+def about_models(segment: Segment, place: int) -> bool:
+    """Tell whether a document or a tool's answer is about language models around a place: it sounds like orders to one."""
+    if segment.surface not in (Surface.DOCUMENT, Surface.TOOL_RESULT) or len(segment.text) < _LESSON_MIN:
+        return False
+    around = max(0, place - _MODELS_REACH), place + _MODELS_REACH
+    words = [match[0].lower() for match in islice(_MODELS.finditer(segment.text, *around), 40)]
+    return len(words) >= 4 and len(set(words)) >= 3
 
 
 def _mentioned(text: str, finding: Finding) -> bool:

@@ -31,7 +31,10 @@ SURFACES = frozenset(
 )  # system prompts and tool definitions hold orders by nature, answers are ours
 DATA_SURFACES = frozenset({Surface.TOOL_RESULT, Surface.DOCUMENT})
 # Texts are measured against ordinary ones of their length: up to so many sentences are said, more are pasted.
-KINDS = {"one": 1, "two": 2, "few": 5, "page": 24, "long": 1 << 40}  # by most sentences
+# What people say, by most sentences, and documents and data; what is pasted is a document whoever sends it.
+SAID = {"one": 1, "two": 2, "few": 5, "page": 24}
+DATA = {"data": 5, "data_page": 24, "data_long": 1 << 40}
+KINDS = (*SAID, *DATA)
 # How near two concepts stand to be a pair in order: words, and how many hits further.
 NEAR_WORDS, NEAR_HITS = 5, 4
 # Words, pairs and pieces share rows of one table by their hash: 2^17 rows of bytes are 2 MB.
@@ -201,7 +204,7 @@ class LearnedDetector:
         if view.surface not in SURFACES or view.folded_follows or not view.text:
             return ()
         margin, window = self.margin(view.text)
-        weight = between(self.model.knots[kind_of(window.sentences)], margin) if window.sentences else 0.0
+        weight = between(self.model.knots[kind_of(view.surface, window.sentences)], margin) if window.sentences else 0.0
         if weight <= 0:
             return ()
         kind = _kind(window.concepts, view.surface, self.lexicon)
@@ -316,9 +319,10 @@ def _kind(concepts: int, surface: Surface, lexicon: Lexicon) -> ThreatType:
     return ThreatType.PROMPT_INJECTION
 
 
-def kind_of(sentences: int) -> str:
+def kind_of(surface: Surface, sentences: int) -> str:
     """Return which ordinary texts a text is measured against: of its length, for the worst of many windows is bad by chance."""
-    return next(kind for kind, most in KINDS.items() if sentences <= most)
+    kinds = DATA if surface in DATA_SURFACES or sentences > SAID["page"] else SAID
+    return next(kind for kind, most in kinds.items() if sentences <= most)
 
 
 def between(knots: Sequence[tuple[float, float]], margin: float) -> float:

@@ -13,7 +13,7 @@ from sidecar.decode import readings
 from sidecar.detectors import DETECTORS
 from sidecar.detectors.learned import LearnedDetector
 from sidecar.types import Finding, Segment, Surface
-from tests.train import fit
+from tests.train import calibrate, fit
 from tests.train.corpus import FOLDS, Row, folds
 from tests.train.generate import generate
 
@@ -46,15 +46,15 @@ def judge(row: Row, learned: LearnedDetector) -> Judged:
 def detectors(fitted: Iterable[Row]) -> tuple[dict[str, int], list[LearnedDetector]]:
     """Return the fold of every source and, per fold, the learned tier that has not seen its sources.
 
-    The knots (what a margin weighs) are those of `make train`: five lines of four numbers, fitted on margins that were all found
+    The knots (what a margin weighs) are those of `make train`: seven lines of four numbers, fitted on margins that were all found
     this way.
     """
     rows = tuple(fitted)
     fold_of = folds(rows)
     print(f"fitting {FOLDS} models, each without an eighth of the sources ...", flush=True)
     fits = fit.held_out(fit.collect(rows, fold_of, generate(fit.SEED)))
-    knots = fit.knots_of([row for row in rows if fit.ordinary(row)], fold_of, fits)
-    return fold_of, [fit.calibrated(model, knots) for model in fits]
+    knots = calibrate.knots_of(rows, fold_of, fits)
+    return fold_of, [calibrate.calibrated(model, knots) for model in fits]
 
 
 def judge_all(rows: Sequence[Row], fold_of: Mapping[str, int], models: Sequence[LearnedDetector]) -> Sequence[Judged]:

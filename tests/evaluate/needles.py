@@ -1,10 +1,11 @@
 """Short attacks inside long documents: are they found as well as alone?
 
 In: rows and the models that have not seen their sources. Out: Needle results.
-The hay is 100 KB of benign documents, another cut for every attack; hay that alerts by itself is counted apart.
+The hay is 100 KB of the benign documents of one source, another for every attack; hay that alerts by itself is counted apart.
 """
 
 import random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from tests.train.corpus import Row
 
 HAY_CHARS = 100 * 1024
 SHORT, LONG = 60, 140  # an attack "of 100 characters"
-NEEDLES = 150
+NEEDLES, SOURCE_MIN = 150, 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,14 @@ def find(rows: Sequence[Row], fold_of: Mapping[str, int], models: Sequence[Learn
     attacks = [
         row for row in rows if row.file == "attacks_core" and SHORT <= len(row.text) <= LONG and "\n" not in row.text
     ]
-    documents = [row.text for row in rows if row.file == "benign" and row.surface == "document"]
+    documents: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row.file == "benign" and row.surface == "document":
+            documents[row.source].append(row.text)
+    sources = sorted(source for source, texts in documents.items() if len(texts) >= SOURCE_MIN)
     found = []
     for row in chance.sample(attacks, min(NEEDLES, len(attacks))):
-        hay = _hay(documents, chance)
+        hay = _hay(documents[chance.choice(sources)], chance)
         cut = hay.find("\n", chance.randrange(len(hay) // 2)) + 1
         learned = models[fold_of[row.source]]
         in_document = replace(row, surface="document")

@@ -10,7 +10,6 @@ Never: rows that are not trainable, text in the output.
 import hashlib
 import pickle
 import random
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +19,8 @@ from scipy.sparse import csr_matrix, hstack
 from sklearn.linear_model import LogisticRegression
 
 from sidecar.detectors import LEXICON
-from sidecar.detectors.learned import KINDS, LearnedDetector, Model, dump, kind_of, load
-from sidecar.normalise import fold
-from tests.train import features, net
+from sidecar.detectors.learned import Model, dump, load
+from tests.train import calibrate, features, net
 from tests.train.corpus import FOLDS, Row, folds, load_rows
 from tests.train.generate import Sample, generate
 
@@ -39,10 +37,6 @@ NETS, HIDDEN, NET_SHARE = 2, 8, 0.3
 # Sources that are not learned from: their attacks are made of others' (needles, wrappers) or hold no word of one.
 SKIPPED = frozenset({"needle_dev", "asb_tools"})
 GENERATED_MAX = 4000
-# The share of benign texts that may reach a weight. 5 alerts, 15 denies (the mission).
-SHARES = ((0.03, 2.0), (0.004, 5.0), (0.0008, 10.0), (0.0002, 15.0))
-# Beyond what can be counted a tail is drawn out: margins of benign texts fall off exponentially (README.md).
-TAIL = (0.05, 0.03, 0.02, 0.01, 0.005)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,31 +207,6 @@ def _digest(examples: Examples) -> str:
     return digest.hexdigest()[:16]
 
 
-def calibrated(model: Model, knots: Mapping[str, Sequence[tuple[float, float]]]) -> LearnedDetector:
-    """Return the detector of a model with these knots."""
-    return LearnedDetector("learned", LEXICON, replace(model, knots=knots))
-
-
-def knots_of(
-    rows: Sequence[Row], fold_of: Mapping[str, int], fits: Sequence[Model]
-) -> dict[str, tuple[tuple[float, float], ...]]:
-    """Return the knots from benign rows, each measured by the model that has not seen its source."""
-    nothing = dict.fromkeys(KINDS, ((0.0, 0.0),))
-    detectors = [calibrated(model, nothing) for model in fits]
-    margins: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        margin, place = detectors[fold_of[row.source]].margin(fold(row.text[: features.TEXT_MAX]))
-        if place.sentences:
-            margins[kind_of(place.sentences)].append(margin)
-    return {kind: _knots(margins[kind]) for kind in KINDS}
-
-
-def _knots(margins: Sequence[float]) -> tuple[tuple[float, float], ...]:
-    """Return (margin, weight) where a line through the tail's logarithm says that a share of the texts is reached."""
-    slope, level = np.polyfit(np.log10(TAIL), np.quantile(margins, 1 - np.array(TAIL)), 1)
-    return tuple((round(float(level + slope * np.log10(share)), 3), weight) for share, weight in SHARES)
-
-
 def main() -> None:
     """Fit, calibrate and write the model."""
     rows = load_rows("attacks_core", "attacks_extended", "benign")
@@ -246,15 +215,10 @@ def main() -> None:
     examples = collect(rows, fold_of, generate(SEED))
     count = examples.windows.matrix.shape[0]
     print(f"{count} windows of {len(examples.attack)} texts; fitting {FOLDS} + 1 models ...", flush=True)
-    knots = knots_of([row for row in rows if ordinary(row)], fold_of, held_out(examples))
+    knots = calibrate.knots_of(rows, fold_of, held_out(examples))
     final = replace(fit(examples, np.ones(len(examples.attack), bool)), knots=knots)
     OUT.write_bytes(dump(final))
     print(f"{OUT.relative_to(Path.cwd())}: {OUT.stat().st_size} bytes; knots {knots}")
-
-
-def ordinary(row: Row) -> bool:
-    """Tell whether a row is what the learned tier is measured against: benign, and no system prompt."""
-    return row.file == "benign" and not row.attack and row.surface != "system"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.detectors import LEXICON
 from sidecar.detectors.learned import KINDS, dump, load
-from tests.train import fit
+from tests.train import calibrate, fit
 from tests.train.corpus import Row, folds, load_rows
 from tests.train.generate import Sample
 
@@ -51,7 +51,7 @@ def test_the_shipped_model_belongs_to_the_lexicon_and_is_small() -> None:
 
 def test_a_fit_tells_attacks_from_the_rest(examples: fit.Examples) -> None:
     model = fit.fit(examples, np.ones(len(examples.attack), bool))
-    detector = fit.calibrated(model, dict.fromkeys(KINDS, ((0.0, 0.0),)))
+    detector = calibrate.calibrated(model, dict.fromkeys(KINDS, ((0.0, 0.0),)))
     attack, harmless = (np.mean([detector.margin(text.lower())[0] for text in texts]) for texts in (ATTACKS, BENIGN))
     assert attack > harmless + 1
 
@@ -72,9 +72,11 @@ def test_no_language_speaks_for_attacks(examples: fit.Examples) -> None:
 
 def test_knots_lie_on_the_line_of_the_tail() -> None:
     margins = -np.log10(1 - np.linspace(0, 1, 20_000, endpoint=False))  # a tenth of the texts per unit
-    knots = fit._knots(margins)
-    assert [weight for _, weight in knots] == [weight for _, weight in fit.SHARES]
-    assert [margin for margin, _ in knots] == pytest.approx([-np.log10(share) for share, _ in fit.SHARES], abs=0.05)
+    knots = calibrate.knots(margins)
+    assert [weight for _, weight in knots] == [weight for _, weight in calibrate.SHARES]
+    assert [margin for margin, _ in knots] == pytest.approx(
+        [-np.log10(share) for share, _ in calibrate.SHARES], abs=0.05
+    )
 
 
 def test_folds_keep_a_source_together() -> None:

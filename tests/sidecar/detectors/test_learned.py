@@ -61,8 +61,10 @@ def test_weights_lie_between_the_knots() -> None:
 
 
 def test_texts_are_measured_against_those_of_their_length() -> None:
-    kinds = [kind_of(sentences) for sentences in (1, 2, 3, 5, 6, 24, 25, 9999)]
-    assert kinds == ["one", "two", "few", "few", "page", "page", "long", "long"]
+    said = [kind_of(Surface.USER, sentences) for sentences in (1, 2, 3, 5, 6, 24, 25)]
+    assert said == ["one", "two", "few", "few", "page", "page", "data_long"]
+    data = [kind_of(Surface.DOCUMENT, sentences) for sentences in (1, 5, 6, 24, 25)]
+    assert data == ["data", "data", "data_page", "data_page", "data_long"]
     assert list(LEARNED.model.knots) == list(KINDS)
 
 
