@@ -78,7 +78,7 @@ def load_rules() -> tuple[Rule, ...]:
 
 LEXICON = Lexicon(*map(_text, CONCEPTS))
 DETECTORS: tuple[Detector, ...] = (
-    PatternDetector("patterns", load_rules()),
+    PatternDetector("patterns", load_rules(), tested=True),
     SecretDetector("secrets"),
     PiiDetector("pii"),
     StructureDetector("structure", LEXICON),

@@ -9,6 +9,7 @@ Never: state that a match changes, I/O after loading, Python's own `re` on text 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
@@ -19,15 +20,17 @@ from sidecar.detectors.gates import FAR, Words, branches, forget, gates, reach
 from sidecar.detectors.pack import PackError, Rule, check_unique
 from sidecar.types import Finding, Span, Surface, View
 
-# Budget of the shared automaton. Measured: 64 MiB never flushes on ordinary text, RSS grows by 10-20 MiB.
-SET_MEMORY_BYTES = 64 << 20
-RULE_MEMORY_BYTES = 8 << 20
+# Budget of a shared automaton; what it has seen least is forgotten first.
+SET_MEMORY_BYTES = 16 << 20
+# Of one pattern and its automaton; 1,900 patterns share a worker, so most get little. Measured: no slower than with 8 MiB.
+RULE_MEMORY_BYTES, RULE_MEMORY_MAX_BYTES = 256 << 10, 8 << 20
 SPANS_MAX = 8
 FINDINGS_MAX = 64
 _CONTINUATION = bytes(range(0x80, 0xC0))
 # A pattern is searched in windows, so that words far apart open no gate together. Matches longer than OVERLAP may be
 # cut in two; our packs keep their gaps below (jailbreak.two_answers aside).
 WINDOW = 4096
+SHORT = 1500  # bytes: below, searching all costs less than working out where
 OVERLAP = 512
 # How far around a match `unless` looks, in bytes, and what is left of the weight where it finds something. Not nothing: an
 # attacker can write an innocent word beside the attack.
@@ -52,14 +55,28 @@ def options(max_mem: int, case_sensitive: bool = False) -> re2.Options:
 Ranges = tuple[tuple[int, int], ...]  # [start, end) in bytes of a window
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Entry:
-    """One alternative of a pattern. match is the pattern's own call into RE2: (anchor, data, start, end) -> spans."""
+    """One alternative of a pattern, compiled when its words first stand near each other: few languages are spoken to one worker."""
 
     rule: Rule
-    pattern: re2._Regexp
-    unless: re2._Regexp | None
-    match: Callable[[object, bytes, int, int], Sequence[tuple[int, int]]]
+    text: str
+
+    @cached_property
+    def pattern(self) -> re2._Regexp:
+        """The alternative, ready to run."""
+        return _compile(self.rule, self.text)
+
+    @cached_property
+    def match(self) -> Callable[[object, bytes, int, int], Sequence[tuple[int, int]]]:
+        """The pattern's own call into RE2: (anchor, data, start, end) -> spans."""
+        call: Callable[[object, bytes, int, int], Sequence[tuple[int, int]]] = self.pattern._regexp.Match  # noqa: SLF001 - see _findings
+        return call
+
+    @cached_property
+    def unless(self) -> re2._Regexp | None:
+        """What makes the rule whisper, ready to run."""
+        return _compile(self.rule, self.rule.unless) if self.rule.unless else None
 
 
 class _Waiter(NamedTuple):
@@ -86,10 +103,10 @@ class _Plan:
 class PatternDetector:
     """All rules of all packs as one detector. Safe to call from several threads."""
 
-    def __init__(self, name: str, rules: Sequence[Rule]) -> None:
-        """Compile every pattern.
+    def __init__(self, name: str, rules: Sequence[Rule], tested: bool = False) -> None:
+        """Take rules; tested tells that RE2 is known to take their patterns (ours: tests compile them all).
 
-        Raises: PackError when RE2 refuses a pattern or an id is used twice.
+        Raises: PackError when RE2 refuses a pattern that is not tested, or an id is used twice.
         """
         check_unique(rules)
         self.name = name
@@ -98,11 +115,11 @@ class PatternDetector:
         self._plans = {surface: _Plan() for surface in Surface}
         self._direct: list[_Entry] = []
         for rule in self.RULES:
-            unless = _compile(rule, rule.unless) if rule.unless else None
+            if not tested:
+                check(rule)  # first: gates are read from what RE2 takes
             for pattern in rule.patterns:
-                _compile(rule, pattern)  # first: gates are read from what RE2 takes
                 for branch in branches(pattern):
-                    self._add(rule, unless, branch)
+                    self._add(rule, branch)
         forget()
         opens: dict[str, frozenset[int]] = {}
         for gate, number in self._gates.items():
@@ -113,13 +130,12 @@ class PatternDetector:
         foreign = sorted(stem for stem in opens if not stem.isascii())
         self._foreign = _set([re2.escape(stem) for stem in foreign])
         self._foreign_opens = [opens[stem] for stem in foreign]
-        self._set = _set([entry.pattern.pattern.decode() for entry in self._direct])
+        self._set = _set([entry.text for entry in self._direct])
 
-    def _add(self, rule: Rule, unless: re2._Regexp | None, branch: str) -> None:
+    def _add(self, rule: Rule, branch: str) -> None:
         """Put an entry behind its gates, or among the direct ones when it has no words, on every surface of its rule."""
         numbers = [self._gate(gate) for gate in gates(branch)]
-        pattern = _compile(rule, branch)
-        entry = _Entry(rule, pattern, unless, pattern._regexp.Match)  # noqa: SLF001 - see _findings
+        entry = _Entry(rule, branch)
         for surface in rule.weights:
             plan = self._plans[surface]
             if numbers:
@@ -235,17 +251,20 @@ def _near_ones(
 ) -> list[tuple[_Entry, Ranges]]:
     """Return the waiters whose words stand near each other, and where; words of other scripts stand anywhere."""
     found: list[tuple[_Entry, Ranges]] = []
+    everywhere = ((0, len(part)),)
     starts: list[int] = []
     for entry, needs, apart in waiting:
         first, *others = needs
         mask = masks.get(first, 0)
         if apart >= FAR or first in foreign:
-            found.append((entry, ((0, len(part)),)))
+            found.append((entry, everywhere))
             continue
         for other in others:
             if other not in foreign and mask:
                 mask &= _widened(masks.get(other, 0), apart)
-        if mask:
+        if mask and len(part) <= SHORT:
+            found.append((entry, everywhere))
+        elif mask:
             starts = starts or _starts(part)
             found.append((entry, _ranges(mask, apart, starts)))
     return found
@@ -305,9 +324,20 @@ def _points(data: bytes) -> int:
     return len(data) if data.isascii() else len(data.translate(None, _CONTINUATION))
 
 
+def check(rule: Rule) -> None:
+    """Raise PackError when RE2 refuses a pattern of a rule."""
+    for pattern in (*rule.patterns, *filter(None, [rule.unless])):
+        _compile(rule, pattern)
+
+
 def _compile(rule: Rule, pattern: str) -> re2._Regexp:
+    data = pattern.encode()
     try:
-        return re2.compile(pattern.encode(), options(RULE_MEMORY_BYTES))
+        return re2.compile(data, options(RULE_MEMORY_BYTES))
+    except re2.error:  # the few that need more
+        pass
+    try:
+        return re2.compile(data, options(RULE_MEMORY_MAX_BYTES))
     except re2.error as error:
         shown = pattern if len(pattern) <= _SHOWN else f"{pattern[:_SHOWN]}..."
         raise PackError(

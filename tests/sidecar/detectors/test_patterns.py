@@ -4,8 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from sidecar.detectors import load_rules
 from sidecar.detectors.pack import PackError, Rule
-from sidecar.detectors.patterns import FINDINGS_MAX, INNOCENT, OVERLAP, WINDOW, PatternDetector
+from sidecar.detectors.patterns import FINDINGS_MAX, INNOCENT, OVERLAP, WINDOW, PatternDetector, check
 from sidecar.types import Finding, Segment, Span, Surface, ThreatType, View
 
 KIND = ThreatType.PROMPT_INJECTION
@@ -81,6 +82,18 @@ def test_threads_see_the_same() -> None:
 def test_what_re2_refuses_is_named() -> None:
     with pytest.raises(PackError, match=r"rule t\.a: pattern: RE2 refuses"):
         PatternDetector("test", [rule(r"(?=a)b")])
+
+
+def test_our_patterns_are_what_re2_takes() -> None:
+    for shipped in load_rules():
+        check(shipped)
+
+
+def test_patterns_are_compiled_when_they_are_needed() -> None:
+    detector = PatternDetector("test", [rule(r"\bdrop\s+it{1001}")], tested=True)
+    assert detector.detect(sent("nothing of it")) == ()
+    with pytest.raises(PackError, match="RE2 refuses"):
+        detector.detect(sent("drop it"))
 
 
 def test_no_rules_find_nothing() -> None:
