@@ -139,9 +139,13 @@ def readings(segment: Segment) -> tuple[View, ...]:
 def _decoded(root: View) -> Iterator[View]:
     """Yield decoded views of a view, breadth first."""
     queue = [(root, 0)]
+    seen = {root.text}  # two encodings undone in either order are one reading
     while queue:
         view, depth = queue.pop(0)
         for found in _layer(view, RUNS_MAX if depth == 0 else 0):
+            if found.text in seen:
+                continue
+            seen.add(found.text)
             yield found
             folded = _folded(found)
             if folded:

@@ -220,8 +220,11 @@ class Words(dict[bytes, frozenset[int]]):
 
     def __missing__(self, token: bytes) -> frozenset[int]:
         """Return, and keep while there is room, the gates of something not met before."""
+        words = token.translate(_SPLIT).split()
+        if len(token) > WORD_BYTES and len(words) > 1:  # too long to keep: its words are kept instead
+            return frozenset().union(*map(self.__getitem__, words))
         found: set[int] = set()
-        for word in token.translate(_SPLIT).split():
+        for word in words:
             found |= self._stems.get(word + WHOLE.encode(), _NONE)
             for size in range(STEM_MIN, min(len(word), STEM_MAX) + 1):
                 found |= self._stems.get(word[:size], _NONE)

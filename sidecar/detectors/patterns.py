@@ -254,19 +254,22 @@ def _near_ones(
     everywhere = ((0, len(part)),)
     starts: list[int] = []
     for entry, needs, apart in waiting:
-        first, *others = needs
-        mask = masks.get(first, 0)
+        first, *rest = needs
         if apart >= FAR or first in foreign:
             found.append((entry, everywhere))
             continue
-        for other in others:
-            if other not in foreign and mask:
-                mask &= _widened(masks.get(other, 0), apart)
-        if mask and len(part) <= SHORT:
+        mask = masks[first]
+        others = [masks[other] for other in rest if other not in foreign]
+        wide = _widened(mask, apart) if others else mask
+        if not all(wide & other for other in others):
+            continue
+        if len(part) <= SHORT:
             found.append((entry, everywhere))
-        elif mask:
-            starts = starts or _starts(part)
-            found.append((entry, _ranges(mask, apart, starts)))
+            continue
+        for other in others:
+            mask &= _widened(other, apart)
+        starts = starts or _starts(part)
+        found.append((entry, _ranges(mask, apart, starts)))
     return found
 
 

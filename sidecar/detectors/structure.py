@@ -24,11 +24,13 @@ _TAIL, _TAIL_WORDS = 300, 8
 _ONLY_MAX, _ORDER_AMID = 900, 0.4
 
 # Python's own `re` here: each of these consumes a character in one way only, and on str it needs no second encoding.
+# Each begins with a set of rare characters, which `re` looks for at once, and then looks around.
 # Characters that no screen shows between two Latin letters. Joiners between other letters (Indic, Arabic, emoji) are orthography.
-_INVISIBLE = re.compile("[A-Za-z][\u00ad\u034f\u180e\u200b-\u200f\u2060-\u2064\ufeff\U000e0000-\U000e007f]+[A-Za-z ]")
+_UNSEEN = "\u00ad\u034f\u180e\u200b-\u200f\u2060-\u2064\ufeff\U000e0000-\U000e007f"
+_INVISIBLE = re.compile(f"[{_UNSEEN}](?<=[A-Za-z].)[{_UNSEEN}]*[A-Za-z ]")
 _OTHER_SCRIPT = "\u0370-\u03ff\u0400-\u052f\u0531-\u0587\u13a0-\u13ff"  # Greek, Cyrillic, Armenian, Cherokee
-_MIXED = re.compile(f"[a-zA-Z][{_OTHER_SCRIPT}]|[{_OTHER_SCRIPT}][a-zA-Z]")
-_DIGIT_IN_WORD = re.compile(r"[A-Za-z][0134578@$!|+€]+[A-Za-z]|\b[013457@$!|+][A-Za-z]{2}")
+_MIXED = re.compile(f"[{_OTHER_SCRIPT}](?:(?<=[a-zA-Z].)|(?=[a-zA-Z]))")
+_DIGIT_IN_WORD = re.compile(r"[0134578@$!|+€](?:(?<=[A-Za-z].)[0134578@$!|+€]*[A-Za-z]|(?<!\w.)[A-Za-z]{2})")
 _LEET_WORD = re.compile(rf"[A-Za-z0134578@$!|+€]{{3,{_WORD_MAX}}}")
 # A machine's answer (JSON, a log line, a status) with a sentence behind it that asks for something.
 _ORDER_BEHIND = re2.compile(

