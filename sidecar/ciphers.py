@@ -133,7 +133,7 @@ def morse(text: str, budget: int) -> Iterator[Decoded]:
     for run in _MORSE_RUN.finditer(text):
         words = re.split(r" *[/|] *| {2,}", run[0].translate(_MORSE_SIGNS))
         plain = " ".join("".join(_MORSE.get(sign, "") for sign in word.split()) for word in words)[:budget]
-        if len(plain) >= 8:
+        if len(plain) >= 8 and len(set(plain)) >= 5:  # a row of dots is no text
             yield plain, _spread(run, len(plain))
 
 

@@ -71,6 +71,12 @@ _FORBIDS = re.compile(
     r"|nunca|no|nao|não|non|mai) (?:ever |again |jamais |mai )?|\bnothing about |(?:不要|请勿|不得|切勿|не |ніколи ))$",
     re.IGNORECASE,
 )
+_FORBIDDABLE = (ThreatType.DATA_EXTRACTION, ThreatType.PROMPT_INJECTION)
+# "Staff must not ignore the rules": what is dropped must stand inside the finding, not the word that forbids it.
+_DROPS = re.compile(
+    r"(?:ignor|disregard|forget|bypass|overrid|neglect|skip|violat|circumvent|oubli|vergess|vergiss|olvid|dimentic|esque)",
+    re.IGNORECASE,
+)
 _QUESTION = re.compile(
     r"[?？؟]|\b(?:why|what|explain|meaning|mean|pourquoi|explique|signifie|warum|bedeutet|por ?qu[eé]|significa|perch[eé]|cosa"
     r"|почему|зачем|что значит|чому)\b|为什么|什么|解释|意思|なぜ|とは|意味|왜|무슨|뜻|لماذا|معنى|क्यों|मतलब",
@@ -108,7 +114,7 @@ def factor(segment: Segment, finding: Finding, teaching: bool) -> tuple[float, t
     elif _mentioned(segment.text, finding):
         left *= FACTOR_MENTIONED
         notes.append("mentioned, not said")
-    elif finding.type is ThreatType.DATA_EXTRACTION and _forbidden(segment.text, finding):
+    elif finding.type in _FORBIDDABLE and _forbidden(segment.text, finding):
         left *= FACTOR_FORBIDDEN
         notes.append("forbidden, not asked for")
     if finding.detector == "learned" and about_models(segment, finding.span.start):
@@ -162,6 +168,10 @@ def _asked_about(text: str, finding: Finding) -> bool:
 def _forbidden(text: str, finding: Finding) -> bool:
     """Tell whether what a finding asks for is forbidden by the words before it, or (a window) by its first words."""
     start = finding.span.start
+    if finding.type is ThreatType.PROMPT_INJECTION and not (
+        finding.detector == "patterns" and _DROPS.match(text, start, finding.span.end)
+    ):
+        return False
     if finding.detector == "learned":
         head = re.match(r"\W*(?:please |definitely |absolutely )*", text[start : start + 40].lower())
         start += head.end() if head else 0

@@ -28,6 +28,8 @@ ALONE_WORDS = 0.6
 WORDS_HELD = 40_000
 # A page of prose has 250 different words, a novel 10,000. A text with more new ones is no language: its other words are unknown.
 NEW_WORDS_MAX = 6_000
+# A sentence of so many words, each said so often on average, is repetition.
+REPEATED_MIN, REPEATED_TIMES = 6, 3
 WORD_MAX = 40  # longer words are unknown: no language writes them
 UNKNOWN = 0
 _INDIC = "\u0900-\u0dff"  # their marks are no letters to `re`
@@ -104,7 +106,7 @@ class Vocabulary:
         """See Table."""
         self._lexicon, self._vector, self._width = lexicon, vector, width
         self._table = self._new()
-        self.held, self.new_max = WORDS_HELD, NEW_WORDS_MAX
+        self.held, self.new_max, self.collapse = WORDS_HELD, NEW_WORDS_MAX, True
 
     def _new(self) -> Table:
         return Table(self._lexicon, self._vector, self._width)
@@ -117,7 +119,7 @@ class Vocabulary:
         if len(self._table.words) > self.held:
             self._table = self._new()
         table = self._table
-        reader = _Reader(self._lexicon, table, self.new_max)
+        reader = _Reader(self._lexicon, table, self.new_max, self.collapse)
         plain = text.isascii() or _BLANKLESS.search(text) is None
         for start, end in cut(text):
             if plain:
@@ -130,14 +132,19 @@ class Vocabulary:
 class _Reader:
     """Tokens while they are collected."""
 
-    def __init__(self, lexicon: Lexicon, table: Table, new_max: int) -> None:
-        self.lexicon, self.table, self.new_left = lexicon, table, new_max
+    def __init__(self, lexicon: Lexicon, table: Table, new_max: int, collapse: bool) -> None:
+        self.lexicon, self.table, self.new_left, self.collapse = lexicon, table, new_max, collapse
         self.spans: list[tuple[int, int]] = []
         self.first = [0]
         self.ids: list[int] = []
         self.alone: dict[int, int] = {}  # number of a token of a script without blanks -> its combination
 
     def add(self, start: int, end: int, words: Sequence[str]) -> None:
+        if self.collapse:
+            words = _collapsed(words)
+        self._take(start, end, words)
+
+    def _take(self, start: int, end: int, words: Sequence[str]) -> None:
         if words:
             get = self.table.rows.get
             ids = [get(word, -1) for word in words]
@@ -150,6 +157,8 @@ class _Reader:
     def add_runs(self, start: int, end: int, runs: Sequence[str]) -> None:
         """Take in runs of any script: those without blanks as pairs of characters."""
         words: list[str] = []
+        if self.collapse:
+            runs = [_shortened(run) for run in _collapsed(runs)]
         for run in runs:
             if _ALONE.match(run):
                 begin = len(self.ids) + len(words)
@@ -160,7 +169,7 @@ class _Reader:
                     self.alone[at] = self.lexicon.combination(self.lexicon.combinations[self.alone[at]] | bits)
             else:
                 words.append(run)
-        self.add(start, end, words)
+        self._take(start, end, words)
 
     def _row(self, word: str) -> int:
         if len(word) > WORD_MAX or self.new_left <= 0:
@@ -190,6 +199,20 @@ class _Reader:
             if more:
                 known = self.lexicon.combinations[int(combinations[number + 1])]
                 combinations[number + 1] = self.lexicon.combination(known | more)
+
+
+def _collapsed(words: Sequence[str]) -> Sequence[str]:
+    """Return words that are said over and over once each: sums of weights would take repetition for zeal."""
+    if len(words) < REPEATED_MIN or len(set(words)) * REPEATED_TIMES > len(words):
+        return words
+    return tuple(dict.fromkeys(words))
+
+
+def _shortened(run: str) -> str:
+    """Return a run of a script without blanks, cut where it only repeats its first few characters."""
+    if len(run) < 2 * REPEATED_MIN or len(set(run)) * REPEATED_TIMES > len(run):
+        return run
+    return run[:REPEATED_MIN]
 
 
 def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -93,4 +93,9 @@ def _decoded(name: str, data: bytes, left: int) -> Document:
     encoding = next((encoding for bom, encoding in _BOMS if data.startswith(bom)), "utf-8")
     if encoding != "utf-16" and b"\0" in data[:_HEAD]:
         return Document(name, "", len(data) + left, "binary")
-    return Document(name, data.decode(encoding, "replace"), left)
+    text = data.decode(encoding, "replace")
+    if (
+        encoding == "utf-16" and b"\0" not in data
+    ):  # a mark that lies would hide the text: without a zero byte both are read
+        text += "\n" + data[2:].decode("utf-8", "replace")
+    return Document(name, text, left)

@@ -64,6 +64,7 @@ def read(texts: Iterable[str]) -> Windows:
     """Return the windows of texts, folded as the detector sees them."""
     vocabulary = Vocabulary(LEXICON, lambda _: np.zeros(1, np.float32), 1)
     vocabulary.held = vocabulary.new_max = 1 << 40  # one table for all texts
+    vocabulary.collapse = False
     concepts, words, pairs = _Rows(), _Rows(), _Rows()
     fading: list[float] = []
     first = [0]

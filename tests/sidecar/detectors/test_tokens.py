@@ -121,3 +121,17 @@ def test_reading_is_linear(text: str) -> None:
 
     seconds(4000)
     assert min(seconds(16_000) for _ in range(3)) < 8 * seconds(4000) + 0.05
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("no " * 40, ["no"]), ("x y z " * 20, ["x", "y", "z"]), ("はい" * 60, ["はい", "いは"])]
+)
+def test_repetition_is_said_once(text: str, expected: list[str]) -> None:
+    tokens, words = read(text)
+    assert set(words) == set(expected)
+    assert len(words) <= 6 * len(tokens.starts)
+
+
+def test_emphasis_is_no_repetition() -> None:
+    _, words = read("no no never ever do that again please")
+    assert words[:2] == ["no", "no"]
