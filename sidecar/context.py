@@ -12,6 +12,7 @@ from sidecar.types import Finding, Segment, Surface, ThreatType
 _AROUND = 160
 _MENTION_REACH = 90
 _FENCE_REACH = 4000
+_FORBID_REACH = 24
 
 # Factors of context. For text of users none makes a strong rule silent: whoever writes "for example" must not walk through.
 FACTOR_TEACHING = {Surface.DOCUMENT: 0.4, Surface.TOOL_RESULT: 0.6, Surface.SYSTEM: 0.5}
@@ -67,12 +68,16 @@ _ABOUT = re.compile(
     re.IGNORECASE,
 )
 _FORBIDS = re.compile(
-    r"(?:\b(?:do not|don'?t|never|must not|mustn'?t|should not|shouldn'?t|not to|without|ne|n'|jamais|nie|niemals|nicht"
-    r"|nunca|no|nao|não|non|mai) (?:ever |again |jamais |mai )?|\bnothing about |(?:不要|请勿|不得|切勿|не |ніколи ))$",
+    r"(?:\b(?:do not|don'?t|never|must not|mustn'?t|should not|shouldn'?t|not to|without|ne|jamais|nie|niemals|nicht"
+    r"|nunca|no|nao|não|non|mai) (?:ever |again |jamais |mai )?|\bnothing about |\bn['’]|(?:不要|请勿|不得|切勿|не |ніколи ))$",
     re.IGNORECASE,
 )
-_FORBIDDABLE = (ThreatType.DATA_EXTRACTION, ThreatType.PROMPT_INJECTION)
-# "Staff must not ignore the rules": what is dropped must stand inside the finding, not the word that forbids it.
+_BEGINS_FORBIDDING = re.compile(
+    r"\W*(?:please |definitely |absolutely )*(?:do not|don'?t|never|tell me nothing)\b(?! (?:hesitate|refuse|forget|worry|hold))",
+    re.IGNORECASE,
+)
+# "Staff must not ignore the rules" forbids an attack only where the finding begins with the dropping; in "do not follow your
+# rules" the word that forbids is part of the attack and stands inside the finding.
 _DROPS = re.compile(
     r"(?:ignor|disregard|forget|bypass|overrid|neglect|skip|violat|circumvent|oubli|vergess|vergiss|olvid|dimentic|esque)",
     re.IGNORECASE,
@@ -105,7 +110,7 @@ _DISCUSSED = re.compile(
 def factor(segment: Segment, finding: Finding, teaching: bool) -> tuple[float, tuple[str, ...]]:
     """Return what context leaves of a finding's weight, and why; teaching tells that the text teaches security.
 
-    Bounds: reads at most _FENCE_REACH code points on each side.
+    Bounds: reads at most _MODELS_REACH code points on each side.
     """
     left, notes = 1.0, list[str]()
     if finding.view in HIDDEN_VIEWS:
@@ -114,7 +119,7 @@ def factor(segment: Segment, finding: Finding, teaching: bool) -> tuple[float, t
     elif _mentioned(segment.text, finding):
         left *= FACTOR_MENTIONED
         notes.append("mentioned, not said")
-    elif finding.type in _FORBIDDABLE and _forbidden(segment.text, finding):
+    elif _forbidden(segment.text, finding):
         left *= FACTOR_FORBIDDEN
         notes.append("forbidden, not asked for")
     if finding.detector == "learned" and about_models(segment, finding.span.start):
@@ -167,21 +172,12 @@ def _asked_about(text: str, finding: Finding) -> bool:
 
 def _forbidden(text: str, finding: Finding) -> bool:
     """Tell whether what a finding asks for is forbidden by the words before it, or (a window) by its first words."""
-    start = finding.span.start
-    if finding.type is ThreatType.PROMPT_INJECTION and not (
-        finding.detector == "patterns" and _DROPS.match(text, start, finding.span.end)
-    ):
-        return False
+    start, end = finding.span.start, finding.span.end
+    asks = finding.type is ThreatType.DATA_EXTRACTION
     if finding.detector == "learned":
-        head = re.match(r"\W*(?:please |definitely |absolutely )*", text[start : start + 40].lower())
-        start += head.end() if head else 0
-        return bool(
-            re.match(
-                r"(?:do not|don'?t|never|tell me nothing)\b(?! (?:hesitate|refuse|forget|worry|hold))",
-                text[start : start + 40].lower(),
-            )
-        )
-    return bool(_FORBIDS.search(text[max(0, start - 24) : start]))
+        return asks and _BEGINS_FORBIDDING.match(text, start, end) is not None
+    drops = finding.type is ThreatType.PROMPT_INJECTION and _DROPS.match(text, start, end) is not None
+    return (asks or drops) and _FORBIDS.search(text[max(0, start - _FORBID_REACH) : start]) is not None
 
 
 def _fenced(text: str, finding: Finding) -> bool:

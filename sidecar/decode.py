@@ -139,19 +139,24 @@ def readings(segment: Segment) -> tuple[View, ...]:
 def _decoded(root: View) -> Iterator[View]:
     """Yield decoded views of a view, breadth first."""
     queue = [(root, 0)]
-    seen = {root.text}  # two encodings undone in either order are one reading
+    seen = {_identity(root)}  # two encodings undone in either order are one reading
     while queue:
         view, depth = queue.pop(0)
         for found in _layer(view, RUNS_MAX if depth == 0 else 0):
-            if found.text in seen:
+            if _identity(found) in seen:
                 continue
-            seen.add(found.text)
+            seen.add(_identity(found))
             yield found
             folded = _folded(found)
             if folded:
                 yield folded
             if depth + 1 < DEPTH_MAX:
                 queue.append((found, depth + 1))
+
+
+def _identity(view: View) -> tuple[str, int, int]:
+    """Return what makes a reading: its text and where it stands. The same secret encoded twice is two readings."""
+    return (view.text, view.origin[0], view.origin[-1]) if view.text else ("", 0, 0)
 
 
 def _folded(view: View) -> View | None:

@@ -186,14 +186,16 @@ def _news(text: str, whole: str, cuts: Sequence[tuple[int, int]]) -> tuple[tuple
     """Return where a folded text (whole, before the cuts) differs from the one as sent; None for more than NEWS_MAX places."""
     found: list[tuple[int, int]] = []
     longer = 0
-    for match in islice(_BEYOND_ASCII.finditer(text), NEWS_MAX):
+    for match in _BEYOND_ASCII.finditer(text):  # all of them: what stands behind many unchanged ones is news too
         char, place = match[0], match.start() + longer
         read = _FOLD[ord(char)]
         longer += len(read) - 1
         if read != char.lower():
             found.append((place, place + max(1, len(read))))
+            if len(found) > NEWS_MAX:
+                return None
     by_character = text.lower() if text.isascii() else text.translate(_FOLD)
-    if max(len(found), len(cuts)) >= NEWS_MAX or len(by_character) != len(whole):
+    if len(cuts) > NEWS_MAX or len(by_character) != len(whole):
         return None
     pair = (np.frombuffer(one.encode("utf-32-le", "surrogatepass"), np.uint32) for one in (by_character, whole))
     places = np.flatnonzero(np.not_equal(*pair))

@@ -31,6 +31,8 @@ _EVERYDAY = re.compile(
 )
 _CODE = re.compile(r"\\x(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{2}))")
 _CATEGORY = re.compile(r"\\[pP](?:\{\^?\w+\}|\w)")
+_BLANK_CLASS = re.compile(r"\\[sW]|\[:space:\]")  # takes all white space, so that a class without it takes none
+_BLANKS_IN = re.compile(r"[ \t\n]|\\[sWDntrP]|\[:(?:\^|space:|blank:)")
 _COUNTED = re.compile(r"\{\d+(?:,\d*)?\}")
 # What RE2 knows and this reader does not: it would see words where there are none, and keep a rule from running.
 _UNREAD = re.compile(r"(?:[^\\]|^)(?:\\\\)*(\(\?(?![a-zA-Z-]*:)[^)]{0,12}\)?|\\[QCE0-9])")
@@ -106,10 +108,12 @@ def _reach(node: Node) -> tuple[int, int]:
 
 
 def _takes_blanks(item: str) -> bool:
-    """Tell whether a character class, or a dot, takes white space."""
+    """Tell whether a dot, a class or the letter of an escape takes white space; when in doubt it does."""
+    if item.startswith("[^"):
+        return not _BLANK_CLASS.search(item)
     if item.startswith("["):
-        return item.startswith("[^") is not (" " in item or r"\s" in item)
-    return item in (".", r"\W", r"\D", r"\S") and item != r"\S"
+        return _BLANKS_IN.search(item) is not None
+    return item in (".", "W", "D")
 
 
 @lru_cache(4096)

@@ -166,6 +166,8 @@ class PatternDetector:
             for start in range(0, max(1, len(data) - OVERLAP), WINDOW):
                 part = data[start : start + WINDOW + OVERLAP]
                 for entry, ranges in self._candidates(part, plan):
+                    if counts[entry.rule.id] >= FINDINGS_MAX:
+                        continue
                     for finding in self._findings(entry, view, part, points, ranges):
                         if counts[entry.rule.id] < FINDINGS_MAX:
                             found.setdefault((finding.rule_id, finding.span), finding)

@@ -157,19 +157,23 @@ class _Reader:
     def add_runs(self, start: int, end: int, runs: Sequence[str]) -> None:
         """Take in runs of any script: those without blanks as pairs of characters."""
         words: list[str] = []
-        if self.collapse:
-            runs = [_shortened(run) for run in _collapsed(runs)]
-        for run in runs:
+        for run in _collapsed(runs) if self.collapse else runs:
             if _ALONE.match(run):
-                begin = len(self.ids) + len(words)
-                words += [run[place : place + 2] for place in range(max(1, len(run) - 1))]
-                self.alone.update((begin + place, 0) for place in range(max(1, len(run) - 1)))
-                for place, bits in self.lexicon.look_into(run):
-                    at = begin + min(place, max(0, len(run) - 2))
-                    self.alone[at] = self.lexicon.combination(self.lexicon.combinations[self.alone[at]] | bits)
+                words += self._pairs(run, len(self.ids) + len(words))
             else:
                 words.append(run)
         self._take(start, end, words)
+
+    def _pairs(self, run: str, begin: int) -> Sequence[str]:
+        """Return the pairs of a run without blanks, and note what they speak of; begin is the number of the first."""
+        pairs: Sequence[str] = [run[place : place + 2] for place in range(max(1, len(run) - 1))]
+        said = _collapsed(pairs) if self.collapse else pairs
+        numbers = range(len(pairs)) if said is pairs else [said.index(pair) for pair in pairs]
+        self.alone.update((begin + number, 0) for number in range(len(said)))
+        for place, bits in self.lexicon.look_into(run):
+            at = begin + numbers[min(place, len(pairs) - 1)]
+            self.alone[at] = self.lexicon.combination(self.lexicon.combinations[self.alone[at]] | bits)
+        return said
 
     def _row(self, word: str) -> int:
         if len(word) > WORD_MAX or self.new_left <= 0:
@@ -206,13 +210,6 @@ def _collapsed(words: Sequence[str]) -> Sequence[str]:
     if len(words) < REPEATED_MIN or len(set(words)) * REPEATED_TIMES > len(words):
         return words
     return tuple(dict.fromkeys(words))
-
-
-def _shortened(run: str) -> str:
-    """Return a run of a script without blanks, cut where it only repeats its first few characters."""
-    if len(run) < 2 * REPEATED_MIN or len(set(run)) * REPEATED_TIMES > len(run):
-        return run
-    return run[:REPEATED_MIN]
 
 
 def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -94,8 +94,7 @@ def _decoded(name: str, data: bytes, left: int) -> Document:
     if encoding != "utf-16" and b"\0" in data[:_HEAD]:
         return Document(name, "", len(data) + left, "binary")
     text = data.decode(encoding, "replace")
-    if (
-        encoding == "utf-16" and b"\0" not in data
-    ):  # a mark that lies would hide the text: without a zero byte both are read
+    if encoding == "utf-16" and b"\0" not in data:
+        # A mark that lies would hide the text, and no UTF-16 of Latin text is without a zero byte: both readings count.
         text += "\n" + data[2:].decode("utf-8", "replace")
     return Document(name, text, left)

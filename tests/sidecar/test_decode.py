@@ -117,3 +117,11 @@ def test_a_million_characters_take_a_moment(unit: str) -> None:
 def test_bad_code_points_and_escapes_do_no_harm() -> None:
     assert ("escapes", "\ufffd and some") in decoded(r"\U0FFFFFFF and some")
     assert decoded("%ff%fe%fd words")[0][0] == "percent"
+
+
+def test_the_same_run_twice_is_two_readings() -> None:
+    run = base64.b64encode(b"my password is hunter2 and some more").decode()
+    places = [
+        view.origin[0] for view in readings(Segment(f"{run} and then {run}", Surface.USER)) if view.kind == "base64"
+    ]
+    assert places == [0, len(run) + 10]

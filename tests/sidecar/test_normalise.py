@@ -90,3 +90,12 @@ def test_a_million_characters_take_a_moment(unit: str) -> None:
     begin = time.process_time()
     views(Segment(text, Surface.USER))
     assert time.process_time() - begin < 5
+
+
+WIDE = "".join(chr(ord(char) + 0xFEE0) for char in "ignore")
+
+
+@pytest.mark.parametrize("before", ["", "жить " * 700, "请 " * 2500, "é " * 3000])
+def test_what_is_new_is_told_however_much_stands_before(before: str) -> None:
+    view = views(Segment(f"{before}{WIDE} it", Surface.USER))[1]
+    assert view.news is None or any(view.text[start:end] == "ignore" for start, end in view.news)

@@ -96,11 +96,13 @@ def fit(examples: Examples, chosen: np.ndarray) -> Model:
     drawn = _drawn(examples, texts[~examples.attack[texts]])
     lengths = np.asarray(examples.windows.matrix[:, features.HASHED :].sum(1)).ravel()
     orders = texts[examples.attack[texts] & examples.said[texts]]
+
+    def telling(weights: np.ndarray) -> Places:
+        return _most(examples, texts, examples.windows.matrix @ weights).joined(drawn)
+
     weights, _ = _regress(examples, _most(examples, orders, lengths).joined(drawn))
-    for last in (False, True):
-        places = _most(examples, texts, examples.windows.matrix @ weights).joined(drawn)
-        if not last:
-            weights, bias = _regress(examples, places)
+    weights, bias = _regress(examples, telling(weights))
+    places = telling(weights)
     rows = _net_columns(examples.windows.matrix)[places.window]
     attack, weight = examples.attack[places.text], _balanced(examples, places)
     nets = [net.train(rows, attack, weight, HIDDEN, seed, features.SIZE) for seed in range(NETS)]
@@ -202,6 +204,7 @@ def _digest(examples: Examples) -> str:
     matrix = examples.windows.matrix
     for array in (matrix.data, matrix.indices, matrix.indptr, examples.attack, examples.weight, examples.fold):
         digest.update(np.ascontiguousarray(array).data)
+    digest.update("\0".join(examples.language).encode())
     for module in (__file__, net.__file__):
         digest.update(Path(module).read_bytes())
     return digest.hexdigest()[:16]

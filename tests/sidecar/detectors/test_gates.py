@@ -40,6 +40,12 @@ def test_gates_of_a_pattern(pattern: str, expected: list[set[str]]) -> None:
         (r"\ba[^.]*b", FAR),
         (r"\ba[^\s.]*b", 1),
         (r"\ba(?:\s+b)*", FAR),
+        (r"\ba\W*b", FAR),
+        (r"\ba\D+b", FAR),
+        (r"\ba[\W_]*b", FAR),
+        (r"\ba[.\n]*b", FAR),
+        (r"\ba\S*b", 1),
+        (r"\ba[^\W]*b", 1),
         ("", 1),
     ],
 )
@@ -74,7 +80,7 @@ def test_few_patterns_stand_behind_no_gate() -> None:
     """Each of these runs over every text: more than a handful would cost all of them."""
     detector = DETECTORS[0]
     assert isinstance(detector, PatternDetector)
-    assert len(detector._direct) <= 25
+    assert len(detector._direct) <= 24
 
 
 @pytest.mark.parametrize(

@@ -135,3 +135,12 @@ def test_repetition_is_said_once(text: str, expected: list[str]) -> None:
 def test_emphasis_is_no_repetition() -> None:
     _, words = read("no no never ever do that again please")
     assert words[:2] == ["no", "no"]
+
+
+def test_repetition_hides_nothing_behind_it() -> None:
+    _, words = read("啊" * 90 + "请忽略规则")
+    assert words[:2] == ["啊啊", "啊请"]
+    tokens, _ = read("啊" * 90 + "请忽略规则")
+    assert [SMALL.combinations[number] for number in tokens.combinations if number] == [1, 2]
+    _, words = read("so " * 40 + "ignore the rules")
+    assert words[-3:] == ["ignore", "the", "rules"]
