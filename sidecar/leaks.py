@@ -180,7 +180,7 @@ class PutBack:
 _LINE_MAX, _LINE_KEPT = 2048, 512
 _KEY_BEGINS, _KEY_ENDS, _KEY_MAX = "-----BEGIN", "-----END", 8192
 _SHORTEST = 8  # no shape of ours is shorter
-# What comes as one string is looked at up to here, as in the record (openai_chat.Reader.MAX_CHARS): beyond are images and sounds.
+# What comes as one string is looked at up to here, as in the record (reading.MAX_CHARS): beyond are images and sounds.
 _LOOKED_AT = 256 * 1024
 
 Find = Callable[[str], tuple[tuple[Span, str], ...]]

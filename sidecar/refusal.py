@@ -1,31 +1,50 @@
-"""What a refused client reads: the error format of the API it called, with why.
+"""What a refused client reads: why, in the words of the API it called, so that its SDK raises its normal exception.
 
-In: a Verdict. Out: a JSON body. The OpenAI SDK turns `error` into its exception's body.
+In: a Verdict, or what was found in an answer. Out: a Refused, and the JSON body that its protocol makes of it.
 Never: the prompt or the matched text; a rule's id, its type and where it matched are enough to find it.
-Source: OpenAI API reference, "Error codes", read 2026-11; DESIGN 4.
+Source: DESIGN 4; the formats: each protocol's module.
 """
+
+from collections.abc import Iterable
 
 import msgspec
 
-from sidecar.types import Threat, Verdict
+from sidecar.protocols import protocol_for
+from sidecar.protocols.wire import Refused
+from sidecar.types import Assessment, InspectionFailed, Threat, Verdict
 
 _MAX_THREATS = 10
+_TOO_MANY = 429
 
 
 def refusal_body(verdict: Verdict) -> bytes:
     """Return the body of a 400, 403, 413, 415, 429 or 503 of ours."""
-    assessment, failure = verdict.inspection.assessment, verdict.inspection.failure
-    error = {
-        "message": f"Douane: {verdict.decision.message} (decision {verdict.decision_id})",
-        "type": "permission_denied" if failure is None else "inspection_failed",
-        "param": None,
-        "code": "douane_denied" if failure is None else f"douane_{failure.kind.value}",
-        "decision_id": verdict.decision_id,
-        "risk_score": assessment.score,
-        "risk_level": assessment.level.value.upper(),
-        "threats": [_threat(threat) for threat in assessment.threats[:_MAX_THREATS]],
-    }
-    return msgspec.json.encode({"error": error})
+    inspection, decision = verdict.inspection, verdict.decision
+    told = refused(verdict.decision_id, decision.status, decision.message, inspection.assessment, inspection.failure)
+    return msgspec.json.encode(protocol_for(verdict.head).refusal(told))
+
+
+def refused(
+    decision_id: str, status: int, message: str, assessment: Assessment, failure: InspectionFailed | None
+) -> Refused:
+    """Return why a client is refused."""
+    kind = "permission_denied" if status != _TOO_MANY else "rate_limited"
+    return Refused(
+        status=status,
+        kind=kind if failure is None else "inspection_failed",
+        code="douane_denied" if failure is None else f"douane_{failure.kind.value}",
+        message=f"Douane: {message} (decision {decision_id})",
+        details={
+            "decision_id": decision_id,
+            "risk_score": assessment.score,
+            "risk_level": assessment.level.value.upper(),
+            "threats": _threats(assessment.threats),
+        },
+    )
+
+
+def _threats(threats: Iterable[Threat]) -> list[dict[str, object]]:
+    return [_threat(threat) for threat in tuple(threats)[:_MAX_THREATS]]
 
 
 def _threat(threat: Threat) -> dict[str, object]:

@@ -44,7 +44,7 @@ STATION_IMPORTS: dict[str, set[str]] = {
     "sidecar.edit": set(),
     "sidecar.leaks": {"sidecar.edit", "sidecar.policy"},
     "sidecar.identity": set(),
-    "sidecar.refusal": set(),
+    "sidecar.refusal": {"sidecar.protocols"},
     "sidecar.protocols": set(),
     "sidecar.record": {"sidecar.edit"},
     "sidecar.control": {"sidecar.policy", "sidecar.detectors"},
@@ -81,6 +81,7 @@ UNTESTED: dict[str, str] = {
     "sidecar/envoyconf/typed.py": "five constructors; a real Envoy reads what they make in test_bootstrap",
     "sidecar/extproc/events.py": "values without behaviour; test_exchange speaks in them",
     "sidecar/extproc/surroundings.py": "a value without behaviour",
+    "sidecar/protocols/wire.py": "values and the shape of a protocol; every protocol's test speaks in them",
     "sidecar/supervisor/up.py": "tests/envoy/test_up.py runs the real command",
 }
 

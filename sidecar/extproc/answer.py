@@ -15,7 +15,8 @@ from sidecar.extproc.rewrite import Editor, MakeEditor, Rewriter
 from sidecar.extproc.surroundings import Surroundings
 from sidecar.leaks import Chain, Find, Originals, PutBack, TakeOut
 from sidecar.policy import Policy
-from sidecar.protocols import ReplyReader, protocol_for
+from sidecar.protocols import protocol_for
+from sidecar.protocols.reading import Reader, Seen
 from sidecar.types import Action, Completion, Head, LlmReply, Mode, Outcome, Verdict
 
 
@@ -32,13 +33,24 @@ class Ending:
 class IncomingAnswer:
     """An answer as it comes in. completed turns True when its half of the record has been made."""
 
-    __slots__ = ("_first_byte_us", "_make", "_reader", "_rewriter", "_taken", "body_bytes", "completed", "head")
+    __slots__ = (
+        "_first_byte_us",
+        "_make",
+        "_reader",
+        "_rewriter",
+        "_seen",
+        "_taken",
+        "body_bytes",
+        "completed",
+        "head",
+    )
 
     def __init__(self) -> None:
         self.head = AnswerHead()
         self.body_bytes = 0
         self.completed = False
-        self._reader: ReplyReader | None = None
+        self._reader: Reader | None = None
+        self._seen: list[Seen] = []
         self._first_byte_us = 0
         self._make: MakeEditor | None = None
         self._taken: Counter[str] = Counter()
@@ -52,8 +64,8 @@ class IncomingAnswer:
             self._first_byte_us = self._first_byte_us or event.at_us - started_us
             self.body_bytes += len(event.data)
         if self._reader is None:
-            self._reader = protocol_for(request).reader()
-        self._reader.feed(event.data)
+            self._reader = Reader(protocol_for(request))
+        self._seen = self._reader.feed(event.data, end=event.end)
 
     def change(self, originals: Mapping[str, str], policy: Policy, around: Surroundings) -> None:
         """Prepare what the client's answer shall differ in: leaks taken out, originals of the request's pseudonyms put back."""
@@ -65,9 +77,10 @@ class IncomingAnswer:
 
     def rewritten(self, event: ResponseBody) -> bytes | None:
         """Return what the client gets in place of a chunk, None for the chunk itself."""
-        if self._rewriter is None:
+        if self._rewriter is None or self._reader is None:
             return None
-        new = self._rewriter.feed(event.data, end=event.end)
+        frames = (seen.frame for seen in self._seen)
+        new = self._rewriter.feed(frames, self._reader.framing, end=event.end)
         return None if new == event.data else new
 
     def for_client(self, save: Completion) -> tuple[Completion, Completion]:

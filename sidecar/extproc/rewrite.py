@@ -1,34 +1,32 @@
 """Rewrites the texts of an answer on its way to the client, whatever pieces it comes in.
 
-In: chunks of a body; a maker of editors, one per text. Out: the bytes to send instead. What an editor leaves alone passes byte
-for byte.
+In: the frames of a body as reading.Reader splits it; a maker of editors, one per text. Out: the bytes to send instead. What an
+editor leaves alone passes byte for byte.
 
-Three shapes of answers, told apart by their first bytes:
-* events (SSE): each event goes on when it is complete. A text that is spread over events (the deltas of one choice, one tool call)
-  has one editor; what that holds back comes with the text's next event, or in an event of its own before the one that ends it.
+Three shapes of answers:
+* streams (SSE, JSON lines, arrays of events, AWS event streams): each frame goes on as it is complete. A text that is spread over
+  frames (the deltas of one choice, one tool call) has one editor; what that holds back comes with the text's next frame, or in a
+  frame of its own before the one that ends it.
 * JSON: strings go on one by one, each when it is complete; everything between them at once.
 * other text: goes on but for what the editor holds back.
 
 Never: holds back an event in which nothing is held; interprets JSON that it does not have to change.
-Not put together: a text spread over the lines of JSON lines (each line is read for itself).
-Source: WHATWG HTML 9.2.6; the streamed fields are those of OpenAI's, Anthropic's and Google's API references, read 2026-11.
+Source: the streamed fields are those of the providers' API references named in protocols/, read 2026-11.
 """
 
 import codecs
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
 
 from sidecar.edit import splice
+from sidecar.protocols.frames import Frame, Framing
 from sidecar.protocols.json_body import escape
-from sidecar.protocols.sse import MAX_EVENT_BYTES
 
-_EVENT_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_EVENT_END = re.compile(rb"\r?\n\r?\n")
 _IN_STRING = re.compile(rb'["\\]')
 _MAX_STRING_BYTES = 8 * 1024 * 1024
 
@@ -53,32 +51,27 @@ MakeEditor = Callable[[bool], Editor]  # True for a text that is JSON itself
 class Rewriter:
     """Rewrites one answer."""
 
-    __slots__ = ("_make", "_shape", "_start")
+    __slots__ = ("_make", "_shape")
 
     def __init__(self, make: MakeEditor) -> None:
         self._make = make
-        self._start = b""
         self._shape: _Events | _Strings | _Text | None = None
 
-    def feed(self, chunk: bytes, *, end: bool) -> bytes:
-        """Return what to send in place of a chunk; with end, all that was held back comes."""
+    def feed(self, frames: Iterable[Frame], framing: Framing | None, *, end: bool) -> bytes:
+        """Return what to send in place of frames that framing (None: the answer comes whole) split; with end, all that was held
+        back comes.
+        """
+        frames = tuple(frames)
+        if framing is not None:
+            if not isinstance(self._shape, _Events):
+                self._shape = _Events(self._make, framing)
+            return self._shape.feed(frames, end)
+        data = b"".join(frame.raw for frame in frames)
         if self._shape is None:
-            self._start += chunk
-            self._shape = self._told(end)
-            if self._shape is None:
-                return b""
-            chunk, self._start = self._start, b""
-        return self._shape.feed(chunk, end)
-
-    def _told(self, end: bool) -> "_Events | _Strings | _Text | None":
-        """Return the reader for what has begun, None while its first bytes do not tell."""
-        start = self._start.removeprefix(codecs.BOM_UTF8).lstrip()
-        if start.startswith(_EVENT_FIELDS):
-            return _Events(self._make)
-        if start[:1] in (b"{", b"[", b'"'):
-            return _Strings(self._make)
-        known = (*_EVENT_FIELDS, codecs.BOM_UTF8)
-        return None if not end and any(field.startswith(start) for field in known) else _Text(self._make)
+            start = data.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+            self._shape = _Strings(self._make) if start in (b"{", b"[", b'"') else _Text(self._make)
+        assert not isinstance(self._shape, _Events)  # noqa: S101 - an answer is framed from its first frame on, or never
+        return self._shape.feed(data, end)
 
 
 class _Text:
@@ -169,97 +162,67 @@ class _Leaf:
 
 @dataclass(slots=True)
 class _Spread:
-    """A text spread over events: its editor, and the last event that held a piece of it."""
+    """A text spread over frames: its editor, and the last frame that held a piece of it."""
 
     editor: Editor
     leaf: _Leaf
     value: dict[str, Any]
-    event: bytes
+    frame: Frame
 
 
 class _Events:
-    """Server-sent events."""
+    """The frames of a stream."""
 
-    __slots__ = ("_at", "_make", "_rest", "_spread")
+    __slots__ = ("_framing", "_make", "_spread")
 
-    def __init__(self, make: MakeEditor) -> None:
+    def __init__(self, make: MakeEditor, framing: Framing) -> None:
         self._make = make
-        self._rest = bytearray()
-        self._at = 0
+        self._framing = framing
         self._spread: dict[_Key, _Spread] = {}
 
-    def feed(self, chunk: bytes, end: bool) -> bytes:
-        self._rest += chunk
-        pieces: list[bytes] = []
-        position = 0
-        while mark := _EVENT_END.search(self._rest, max(position, self._at)):
-            pieces.append(self._event(bytes(self._rest[position : mark.end()])))
-            position = mark.end()
-        del self._rest[:position]
-        self._at = max(0, len(self._rest) - 3)
-        if end:
-            pieces += (self._event(bytes(self._rest)), self._flush())
-        if end or len(self._rest) > MAX_EVENT_BYTES:
-            pieces.append(b"" if end else bytes(self._rest))
-            self._rest.clear()
-            self._at = 0
-        return b"".join(pieces)
+    def feed(self, frames: Iterable[Frame], end: bool) -> bytes:
+        pieces = [self._event(frame) for frame in frames]
+        return b"".join((*pieces, self._flush() if end else b""))
 
-    def _event(self, raw: bytes) -> bytes:
-        """Return what goes on in place of an event."""
-        lines = raw.splitlines(keepends=True)
-        data = b"\n".join(_data(line) for line in lines if line.startswith(b"data:"))
-        if not data:
-            return raw
+    def _event(self, frame: Frame) -> bytes:
+        """Return what goes on in place of a frame."""
+        if not frame.data:
+            return frame.raw
         try:
-            value = msgspec.json.decode(data)
+            value = msgspec.json.decode(frame.data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             value = None
         if not isinstance(value, dict):  # [DONE], or words of a proxy's
-            return self._flush() + raw
+            return self._flush() + frame.raw
         leaves = tuple(_leaves(value))
         ended = _ended(value, leaves)
-        named = next((line for line in lines if line.startswith(b"event:")), b"")
         changes = {
             leaf.pointer: new
             for leaf in leaves
-            if (new := self._push(leaf, value, named, _is_over(leaf.key, ended))) != leaf.text
+            if (new := self._push(leaf, value, frame, _is_over(leaf.key, ended))) != leaf.text
         }
         before = self._flush(ended, frozenset(leaf.key for leaf in leaves))
-        return before + (_with_data(lines, splice(data, changes)) if changes else raw)
+        return before + (self._framing.with_data(frame, splice(frame.data, changes)) if changes else frame.raw)
 
-    def _push(self, leaf: _Leaf, value: dict[str, Any], event: bytes, over: bool) -> str:
+    def _push(self, leaf: _Leaf, value: dict[str, Any], frame: Frame, over: bool) -> str:
         if leaf.key is None:
             return self._make(leaf.nested).push(leaf.text, final=True)
         spread = self._spread.get(leaf.key)
         if spread is None:
-            spread = self._spread[leaf.key] = _Spread(self._make(leaf.nested), leaf, value, event)
-        spread.leaf, spread.value, spread.event = leaf, value, event
+            spread = self._spread[leaf.key] = _Spread(self._make(leaf.nested), leaf, value, frame)
+        spread.leaf, spread.value, spread.frame = leaf, value, frame
         return spread.editor.push(leaf.text, final=over)
 
     def _flush(self, ended: "_Ended" = _ALL, present: frozenset[_Key | None] = frozenset()) -> bytes:
-        """Return what is held back of texts that are over and not present, each in an event like its last one."""
+        """Return what is held back of texts that are over and not present, each in a frame like its last one."""
         pieces: list[bytes] = []
         for key, spread in self._spread.items():
             over = _is_over(key, ended) and key not in present
             held = spread.editor.push("", final=True) if over else ""
             if held:
                 body = msgspec.json.encode(_skeleton(spread.value, spread.leaf.names, held))
-                pieces.append(spread.event + b"data: " + body + b"\n\n")
+                pieces.append(self._framing.like(spread.frame, body))
         return b"".join(pieces)
-
-
-def _data(line: bytes) -> bytes:
-    data = line.rstrip(b"\r\n")[5:]
-    return data[1:] if data[:1] == b" " else data
-
-
-def _with_data(lines: list[bytes], data: bytes) -> bytes:
-    """Return an event's lines with other data, in the place of the first."""
-    first = next(number for number, line in enumerate(lines) if line.startswith(b"data:"))
-    ending = b"\r\n" if lines[first].endswith(b"\r\n") else b"\n"
-    kept = [line for line in lines[first + 1 :] if not line.startswith(b"data:")]
-    return b"".join((*lines[:first], b"data: ", b" ".join(data.splitlines()), ending, *kept))
 
 
 _Ended = frozenset[int] | None  # the choices that an event ends, _ALL for everything

@@ -1,36 +1,12 @@
 """The readers of providers' wire formats.
 
-In: bodies. Out: LlmMessage and LlmReply. Each module has NAME, matches(head), read_request(data, head), read_response(data) where
-an answer may come whole, and reader() for an answer that comes in pieces. A new protocol is a new file and a line in PROTOCOLS.
+In: bodies. Out: LlmMessage, LlmReply, and what each event of a streamed answer says; the words of a refusal.
+wire.WireFormat is what a module offers; reading.Reader reads an answer by it. A new protocol is a new file and a line in PROTOCOLS.
 """
 
-from typing import Protocol
-
 from sidecar.protocols import generate, opaque, openai_chat
-from sidecar.types import Head, LlmMessage, LlmReply
-
-
-class ReplyReader(Protocol):
-    """Reads one answer piece by piece. complete is True once the bytes fed so far end it."""
-
-    complete: bool
-
-    def feed(self, chunk: bytes) -> None: ...
-
-    def finish(self) -> LlmReply: ...
-
-
-class WireFormat(Protocol):
-    """What a protocol module offers."""
-
-    NAME: str
-
-    def matches(self, head: Head) -> bool: ...
-
-    def read_request(self, data: bytes, head: Head) -> LlmMessage: ...
-
-    def reader(self) -> ReplyReader: ...
-
+from sidecar.protocols.wire import WireFormat
+from sidecar.types import Head
 
 # First match wins; opaque reads whatever is left.
 PROTOCOLS: tuple[WireFormat, ...] = (generate, openai_chat, opaque)

@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from sidecar.protocols import openai_chat
+from sidecar.protocols import openai_chat, openai_errors
 from sidecar.protocols.json_body import MalformedBody, load
 from sidecar.types import Head, LlmMessage, LlmReply, Surface
 
 NAME = "generate"
+FRAMING = None
 PATH = "/generate"
 
 # What a caller may pass through to the provider beside the messages. Streaming is not among them: the answer is one object.
@@ -107,6 +108,6 @@ def translate_reply(reply: LlmReply, latency_s: float, decision_id: str) -> byte
     )
 
 
-def reader() -> openai_chat.Reader:
-    """Return a reader for one answer: the provider answers in its own format."""
-    return openai_chat.Reader()
+# The provider answers in its own format; a refused caller reads OpenAI's, as the mission's client expects it.
+read_reply, read_event = openai_chat.read_reply, openai_chat.read_event
+refusal, stream_refusal = openai_errors.refusal, openai_errors.stream_refusal

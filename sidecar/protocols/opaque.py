@@ -6,11 +6,17 @@ JSON body an attack could hide behind escapes. Other text is one segment; what i
 """
 
 import codecs
+from collections.abc import Mapping
+from typing import Any
 
+from sidecar.protocols import openai_errors
 from sidecar.protocols.json_body import MalformedBody, leaves, load
-from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned, UnscannedReason
+from sidecar.protocols.text_body import read_text
+from sidecar.protocols.wire import Delta, Piece
+from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned
 
 NAME = "opaque"
+FRAMING = None
 _JSON_LINES = ("ndjson", "jsonl", "json-lines", "jsonlines")
 
 
@@ -46,52 +52,17 @@ def _read(data: bytes, content_type: str) -> tuple[tuple[Segment, ...], tuple[Un
         except MalformedBody:
             if declared:
                 raise
-    return _text(data)
+    return read_text(data, Surface.USER)
 
 
-def _text(data: bytes, *, cut: bool = False) -> tuple[tuple[Segment, ...], tuple[Unscanned, ...]]:
-    """A form is text like any other; bytes that are no UTF-8 are not scanned. cut says that a character may be cut at the end."""
-    try:
-        return (Segment(codecs.getincrementaldecoder("utf-8")().decode(data, final=not cut), Surface.USER),), ()
-    except UnicodeDecodeError:
-        return (), (Unscanned(UnscannedReason.BINARY, len(data)),)
+def read_reply(body: Any) -> LlmReply:
+    """Return the reply in the value of an answer that came whole: every string in it."""
+    return LlmReply(segments=tuple(Segment(text, Surface.OUTPUT, -1, path) for path, text in leaves(body)))
 
 
-class Reader:
-    """Keeps the first MAX_BYTES of an answer and scans them as text."""
-
-    MAX_BYTES = 256 * 1024
-    __slots__ = ("_kept", "_seen", "complete")
-
-    def __init__(self) -> None:
-        self._kept = bytearray()
-        self._seen = 0
-        self.complete = False
-
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the answer."""
-        self._seen += len(chunk)
-        if len(self._kept) < self.MAX_BYTES:
-            self._kept += chunk[: self.MAX_BYTES - len(self._kept)]
-
-    def finish(self) -> LlmReply:
-        """Return what was read."""
-        return read_response(bytes(self._kept), self._seen - len(self._kept))
+def read_event(event: Mapping[str, Any]) -> Delta:
+    """Return every string of an event; those that stand in the same place of several events are one text."""
+    return Delta(tuple(Piece(Surface.OUTPUT, text, path) for path, text in leaves(event)))
 
 
-def read_response(data: bytes, dropped: int = 0) -> LlmReply:
-    """Return the reply in a body of which dropped further bytes were not kept."""
-    limit = (Unscanned(UnscannedReason.LIMIT, dropped),) if dropped else ()
-    try:
-        found = tuple(Segment(text, Surface.OUTPUT, -1, path) for path, text in leaves(load(data)))
-        return LlmReply(segments=found, unscanned=limit)
-    except MalformedBody:
-        segments, unscanned = _text(data, cut=bool(dropped))
-    return LlmReply(
-        segments=tuple(Segment(s.text, Surface.OUTPUT) for s in segments if s.text), unscanned=(*unscanned, *limit)
-    )
-
-
-def reader() -> Reader:
-    """Return a reader for one answer."""
-    return Reader()
+refusal, stream_refusal = openai_errors.refusal, openai_errors.stream_refusal

@@ -4,18 +4,16 @@ In: request and response bodies, whole or streamed. Out: LlmMessage, LlmReply.
 Source: OpenAI API reference, "Chat" (chat completion object, chunk object), read 2026-11.
 """
 
-import codecs
+from collections.abc import Mapping
 from typing import Any
 
-from sidecar.protocols import opaque
+from sidecar.protocols import openai_errors
 from sidecar.protocols.json_body import MalformedBody, leaves, load
-from sidecar.protocols.sse import EventReader
+from sidecar.protocols.wire import Delta, Piece
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned, UnscannedReason, Usage
 
 NAME = "openai_chat"
-
-# The fields of an event stream, comments included. Whatever begins otherwise came whole: JSON, or a proxy's error page.
-_EVENT_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+FRAMING = None
 
 _SURFACES = {
     "system": Surface.SYSTEM,
@@ -139,154 +137,39 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 2**53 else None
 
 
-class Reader:
-    """Reads one answer, JSON or SSE by its first bytes, split anywhere.
-
-    complete turns True with the bytes that end the answer: a whole JSON value, or `[DONE]`.
-    """
-
-    MAX_CHARS = 256 * 1024  # of text kept for scanning, per answer
-    MAX_JSON_BYTES = 8 * 1024 * 1024
-    __slots__ = ("_body", "_dropped", "_events", "_parsed", "_state", "_tries", "_whole", "complete")
-
-    def __init__(self) -> None:
-        self._events: EventReader | None = None
-        self._body = bytearray()
-        self._whole = False
-        self._dropped = 0
-        self._tries = 0
-        self._parsed: LlmReply | None = None
-        self._state = _Stream()
-        self.complete = False
-
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the answer."""
-        if self._events is None and not self._whole:
-            chunk = self._begun(chunk)
-        if self._events is not None:
-            self._take(self._events.feed(chunk))
-        elif chunk:
-            self._grow(chunk)
-
-    def _begun(self, chunk: bytes) -> bytes:
-        """Return what to read once the first bytes tell events from a body that comes whole; hold them back until then."""
-        self._body += chunk
-        start = bytes(self._body).removeprefix(codecs.BOM_UTF8).lstrip()
-        if start.startswith(_EVENT_FIELDS):
-            self._events = EventReader()
-        elif start and not any(field.startswith(start) for field in (*_EVENT_FIELDS, codecs.BOM_UTF8)):
-            self._whole = True
-        if start and not self._whole and self._events is None:
-            return b""
-        self._body.clear()
-        return start
-
-    def finish(self) -> LlmReply:
-        """Return what was read, whether or not the answer came to its end."""
-        if self._parsed is not None:
-            return self._parsed
-        if self._events is not None:
-            self._take(self._events.finish())
-            return self._state.reply(self._events.overflowed)
-        self._parse()
-        return self._parsed or opaque.read_response(bytes(self._body), self._dropped)
-
-    def _grow(self, chunk: bytes) -> None:
-        room = self.MAX_JSON_BYTES - len(self._body)
-        self._body += chunk[:room]
-        self._dropped += max(0, len(chunk) - room)
-        # A whole JSON value ends the answer even when the end of stream comes in a message of its own: the record must be
-        # written before these bytes are released. A few tries keep a body cut at unlucky places linear.
-        if chunk.rstrip()[-1:] == b"}" and self._tries < 4 and not self._dropped:
-            self._tries += 1
-            self._parse()
-
-    def _parse(self) -> None:
-        try:
-            body = load(bytes(self._body))
-        except MalformedBody:
-            return
-        self._parsed = read_reply(body)
-        self.complete = True
-
-    def _take(self, events: list[bytes]) -> None:
-        for data in events:
-            if data.strip() == b"[DONE]":
-                self.complete = True
-            else:
-                self._state.take(data, self.MAX_CHARS)
+def read_event(event: Mapping[str, Any]) -> Delta:
+    """Return what one chunk says; an error in the middle of a stream is read leaf by leaf."""
+    choices = event.get("choices")
+    if not isinstance(choices, list):
+        pieces = tuple(Piece(Surface.OUTPUT, text, ("error", path)) for path, text in leaves(dict(event)))
+        return Delta(pieces, _text(event.get("model")), usage=read_usage(event.get("usage")))
+    deltas = [_choice(choice, number) for number, choice in enumerate(choices) if isinstance(choice, dict)]
+    return Delta(
+        pieces=tuple(piece for delta in deltas for piece in delta.pieces),
+        model=_text(event.get("model")),
+        finish=next((delta.finish for delta in deltas if delta.finish), ""),
+        usage=read_usage(event.get("usage")),
+        calls=tuple(call for delta in deltas for call in delta.calls),
+        refusal=any(delta.refusal for delta in deltas),
+    )
 
 
-class _Stream:
-    """What the chunks of a streamed answer add up to."""
+def _choice(choice: dict[str, Any], number: int) -> Delta:
+    delta, index = choice.get("delta"), _index(choice, number)
+    finish = _text(choice.get("finish_reason"))
+    if not isinstance(delta, dict):
+        return Delta(finish=finish)
+    pieces = [Piece(surface, text, (kind, index)) for kind, surface, text in _texts(delta)]
+    calls = [(index, _index(call, place)) for place, call in enumerate(_calls(delta))]
+    for key, call in zip(calls, _calls(delta), strict=True):
+        if text := _arguments(call):
+            pieces.append(Piece(Surface.TOOL_CALL, text, ("call", *key)))
+    return Delta(tuple(pieces), finish=finish, calls=tuple(calls), refusal=bool(_text(delta.get("refusal"))))
 
-    __slots__ = ("calls", "chars", "dropped", "finish", "model", "refusal", "texts", "unread", "usage")
 
-    def __init__(self) -> None:
-        self.texts: dict[Surface, list[str]] = {}
-        self.chars = 0
-        self.dropped = 0
-        self.unread = 0
-        self.model = ""
-        self.finish = ""
-        self.usage: Usage | None = None
-        self.calls: set[tuple[int, int]] = set()
-        self.refusal = False
-
-    def take(self, data: bytes, max_chars: int) -> None:
-        """Add one chunk."""
-        try:
-            chunk = load(data)
-        except MalformedBody:
-            self.unread += len(data)
-            return
-        if not isinstance(chunk, dict):
-            self.unread += len(data)
-            return
-        self.model = self.model or _text(chunk.get("model"))
-        self.usage = read_usage(chunk.get("usage")) or self.usage
-        choices = chunk.get("choices")
-        if not isinstance(choices, list):  # an error in the middle of a stream
-            self._add([(Surface.OUTPUT, text) for _, text in leaves(chunk)], max_chars)
-            return
-        for number, choice in enumerate(choices):
-            if isinstance(choice, dict):
-                self._choice(choice, number, max_chars)
-
-    def _choice(self, choice: dict[str, Any], number: int, max_chars: int) -> None:
-        self.finish = _text(choice.get("finish_reason")) or self.finish
-        delta = choice.get("delta")
-        if not isinstance(delta, dict):
-            return
-        self._add(_texts(delta), max_chars)
-        self.refusal = self.refusal or bool(_text(delta.get("refusal")))
-        for call in _calls(delta):
-            index = call.get("index")
-            self.calls.add((number, index if type(index) is int else 0))
-
-    def _add(self, texts: list[tuple[Surface, str]], max_chars: int) -> None:
-        for surface, text in texts:
-            room = max_chars - self.chars
-            self.dropped += max(0, len(text) - room)
-            self.texts.setdefault(surface, []).append(text[: max(0, room)])
-            self.chars += min(len(text), max(0, room))
-
-    def reply(self, overflowed: int) -> LlmReply:
-        """Return the answer as one reply."""
-        unscanned = []
-        if self.dropped or overflowed:
-            unscanned.append(Unscanned(UnscannedReason.LIMIT, self.dropped + overflowed))
-        if self.unread:
-            unscanned.append(Unscanned(UnscannedReason.FAILURE, self.unread))
-        return LlmReply(
-            segments=tuple(Segment("".join(parts), surface) for surface, parts in self.texts.items()),
-            model=self.model,
-            finish_reason=self.finish,
-            usage=self.usage,
-            tool_calls=len(self.calls),
-            refusal=self.refusal,
-            unscanned=tuple(unscanned),
-        )
+def _index(item: dict[str, Any], place: int) -> int:
+    index = item.get("index")
+    return index if type(index) is int else place
 
 
 def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -294,18 +177,23 @@ def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
     return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
 
 
-def _texts(message: dict[str, Any]) -> list[tuple[Surface, str]]:
-    """Return the texts of a message or a delta: content, refusal, reasoning (as DeepSeek and OpenRouter name it), calls."""
+def _arguments(call: dict[str, Any]) -> str:
+    function = call.get("function")
+    return _text(function.get("arguments")) if isinstance(function, dict) else ""
+
+
+def _texts(message: dict[str, Any]) -> list[tuple[str, Surface, str]]:
+    """Return the texts of a message or a delta: content, refusal, reasoning (as DeepSeek and OpenRouter name it)."""
     found = [
-        (Surface.OUTPUT, _said(message.get("content"))),
-        (Surface.OUTPUT, _text(message.get("refusal"))),
-        (Surface.REASONING, _text(message.get("reasoning_content")) or _text(message.get("reasoning"))),
+        ("content", Surface.OUTPUT, _said(message.get("content"))),
+        ("refusal", Surface.OUTPUT, _text(message.get("refusal"))),
+        (
+            "reasoning",
+            Surface.REASONING,
+            _text(message.get("reasoning_content")) or _text(message.get("reasoning")),
+        ),
     ]
-    for call in _calls(message):
-        function = call.get("function")
-        if isinstance(function, dict):
-            found.append((Surface.TOOL_CALL, _text(function.get("arguments"))))
-    return [(surface, text) for surface, text in found if text]
+    return [item for item in found if item[2]]
 
 
 def _said(content: Any) -> str:
@@ -329,7 +217,9 @@ def read_reply(body: Any) -> LlmReply:
         finish = finish or _text(choice.get("finish_reason"))
         calls += len(_calls(message))
         refusal = refusal or bool(_text(message.get("refusal")))
-        segments.extend(Segment(text, surface, number, "/choices") for surface, text in _texts(message))
+        segments.extend(Segment(text, surface, number, "/choices") for _, surface, text in _texts(message))
+        called = (_arguments(call) for call in _calls(message))
+        segments.extend(Segment(text, Surface.TOOL_CALL, number, "/choices") for text in called if text)
     return LlmReply(
         segments=tuple(segments),
         model=_text(body.get("model")),
@@ -340,6 +230,4 @@ def read_reply(body: Any) -> LlmReply:
     )
 
 
-def reader() -> Reader:
-    """Return a reader for one answer."""
-    return Reader()
+refusal, stream_refusal = openai_errors.refusal, openai_errors.stream_refusal

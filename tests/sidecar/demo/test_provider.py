@@ -10,6 +10,7 @@ import pytest
 
 from sidecar.demo.provider import build_provider
 from sidecar.protocols import openai_chat
+from sidecar.protocols.reading import Reader
 from sidecar.types import LlmReply, Usage
 from tests.sidecar.values import chat
 
@@ -42,7 +43,7 @@ def call(port: int, data: bytes | None, path: str = "/v1/chat/completions") -> t
 
 
 def read(data: bytes) -> LlmReply:
-    reader = openai_chat.reader()
+    reader = Reader(openai_chat)
     reader.feed(data)
     assert reader.complete is True
     return reader.finish()

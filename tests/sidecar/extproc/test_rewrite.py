@@ -8,16 +8,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.extproc.rewrite import Rewriter
+from sidecar.extproc.rewrite import MakeEditor, Rewriter
 from sidecar.leaks import Originals, PutBack
+from sidecar.protocols import openai_chat
+from sidecar.protocols.reading import Reader
+from sidecar.protocols.wire import WireFormat
 from tests.sidecar.values import answer, stream
 
 NAME, VALUE = "<secret-key-0123abcd>", 'new\n"value"'
 KNOWN = Originals({NAME: VALUE})
 
 
-def rewriter() -> Rewriter:
-    return Rewriter(lambda nested: PutBack(KNOWN, (lambda text: json.dumps(text)[1:-1]) if nested else str))
+class Rewriting:
+    """A reader and a rewriter, as an answer has them."""
+
+    def __init__(self, make: MakeEditor, wire: WireFormat = openai_chat) -> None:
+        self.reader, self.rewriter = Reader(wire), Rewriter(make)
+
+    def feed(self, chunk: bytes, *, end: bool) -> bytes:
+        seen = self.reader.feed(chunk, end=end)
+        return self.rewriter.feed((item.frame for item in seen), self.reader.framing, end=end)
+
+
+def rewriter() -> Rewriting:
+    return Rewriting(lambda nested: PutBack(KNOWN, (lambda text: json.dumps(text)[1:-1]) if nested else str))
 
 
 def whole(*chunks: bytes) -> bytes:

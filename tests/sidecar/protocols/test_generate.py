@@ -100,4 +100,4 @@ def test_reply_without_usage_says_so() -> None:
 
 
 def test_answer_is_read_in_the_provider_s_format() -> None:
-    assert isinstance(generate.reader(), openai_chat.Reader)
+    assert (generate.read_reply, generate.read_event) == (openai_chat.read_reply, openai_chat.read_event)

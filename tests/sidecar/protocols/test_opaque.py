@@ -4,6 +4,8 @@ import pytest
 
 from sidecar.protocols import opaque
 from sidecar.protocols.json_body import MalformedBody
+from sidecar.protocols.reading import Reader
+from sidecar.protocols.text_body import MAX_TEXT_BYTES
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned, UnscannedReason
 
 LONG = "a text that is long enough"
@@ -61,10 +63,9 @@ def test_empty_body_has_nothing_to_scan() -> None:
 
 
 def reply(*chunks: bytes) -> LlmReply:
-    reader = opaque.reader()
+    reader = Reader(opaque)
     for chunk in chunks:
         reader.feed(chunk)
-    assert reader.complete is False
     return reader.finish()
 
 
@@ -84,7 +85,7 @@ def test_answer_in_text_or_nothing_is_read_as_text() -> None:
 def test_answer_beyond_the_limit_is_read_up_to_it_and_counted(letter: str) -> None:
     """The limit may fall into the middle of a character."""
     data = b"x" + letter.encode() * 300_000
-    limit = opaque.Reader.MAX_BYTES
+    limit = MAX_TEXT_BYTES
     found = reply(data[:1000], data[1000:])
     assert found.unscanned == (Unscanned(UnscannedReason.LIMIT, len(data) - limit),)
     assert [s.text for s in found.segments] == [data[:limit].decode("utf-8", "ignore")]

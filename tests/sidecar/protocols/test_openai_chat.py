@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from sidecar.protocols import openai_chat
 from sidecar.protocols.json_body import MalformedBody
+from sidecar.protocols.reading import MAX_CHARS, Reader
+from sidecar.protocols.text_body import MAX_TEXT_BYTES
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned, UnscannedReason, Usage
 from tests.sidecar.values import USAGE, answer, stream
 
@@ -207,7 +209,7 @@ def test_wrong_types_are_malformed_or_scanned(body: Any, messages: Any, model: A
 
 
 def reply(*chunks: bytes) -> LlmReply:
-    reader = openai_chat.reader()
+    reader = Reader(openai_chat)
     for chunk in chunks:
         reader.feed(chunk)
     return reader.finish()
@@ -252,7 +254,7 @@ def test_json_cut_often_at_closing_braces_is_read_whole() -> None:
 
 @pytest.mark.parametrize("data", [answer(), EVENTS], ids=["json", "events"])
 def test_reader_is_complete_with_the_last_byte(data: bytes) -> None:
-    reader = openai_chat.reader()
+    reader = Reader(openai_chat)
     reader.feed(data[:-1])
     assert reader.complete is False
     reader.feed(data[-1:])
@@ -260,7 +262,7 @@ def test_reader_is_complete_with_the_last_byte(data: bytes) -> None:
 
 
 def test_stream_without_done_is_not_complete_by_itself() -> None:
-    reader = openai_chat.reader()
+    reader = Reader(openai_chat)
     reader.feed(stream("x", done=False))
     assert reader.complete is False
 
@@ -315,7 +317,7 @@ def test_garbage_events_are_counted_as_unscanned() -> None:
 
 def test_error_in_the_middle_of_a_stream_is_scanned() -> None:
     found = reply(events(delta(content="hi "), {"error": {"message": "the upstream model is gone"}}))
-    assert [s.text for s in found.segments] == ["hi the upstream model is gone"]
+    assert [s.text for s in found.segments] == ["hi ", "the upstream model is gone"]
 
 
 def test_error_object_is_read_leaf_by_leaf() -> None:
@@ -332,7 +334,7 @@ def test_text_is_neither_json_nor_events_and_is_scanned(data: bytes) -> None:
 
 
 def test_text_beyond_the_limit_is_counted() -> None:
-    limit = openai_chat.Reader.MAX_CHARS
+    limit = MAX_CHARS
     found = reply(*(events(delta(content="x" * 1000)) for _ in range(limit // 1000 + 2)))
     assert (sum(len(s.text) for s in found.segments), found.unscanned) == (
         limit,
@@ -343,7 +345,7 @@ def test_text_beyond_the_limit_is_counted() -> None:
 def test_json_beyond_the_limit_is_counted() -> None:
     data = json.dumps({"choices": [{"message": {"content": "x" * 1000}}] * 9000}).encode()
     found = reply(data[:5_000_000], data[5_000_000:])
-    assert found.unscanned == (Unscanned(UnscannedReason.LIMIT, len(data) - openai_chat.Reader.MAX_JSON_BYTES),)
+    assert found.unscanned == (Unscanned(UnscannedReason.LIMIT, len(data) - MAX_TEXT_BYTES),)
 
 
 @pytest.mark.parametrize(
