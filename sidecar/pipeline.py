@@ -84,6 +84,21 @@ class Pipeline:
         skipped = sum(item.bytes for item in reply.unscanned)
         return assessment, Coverage(body_bytes, max(0, body_bytes - skipped), reply.unscanned)
 
+    def weigh(
+        self, segment: Segment, deadline_us: int, context: tuple[Detector, ...], taken_out: frozenset[ThreatType]
+    ) -> Assessment | InspectionFailed:
+        """Return what a piece of an answer that is still coming weighs, but for what is taken out of it anyway.
+
+        Nothing is remembered: the next piece overlaps this one.
+        """
+        detectors = (*self.ruleset.detectors, *self.ruleset.adjusted(context))
+        try:
+            found = self._look(segment, detectors, deadline_us)
+        except _Stopped as stopped:
+            return stopped.failure
+        pairs = tuple((segment, finding) for finding in found if finding.type not in taken_out)
+        return replace(scoring.assess(pairs), found=pairs) if pairs else Assessment()
+
     def leak_finder(self, kinds: frozenset[ThreatType]) -> Callable[[str], tuple[tuple[Span, str], ...]]:
         """Return what tells where a piece of an answer holds leaks of these types. A piece that cannot be read is all leak."""
         chosen = tuple(detector for detector in self.ruleset.detectors if _reports(detector, kinds))
@@ -162,6 +177,14 @@ def _query(head: Head) -> tuple[Segment, ...]:
 def _coverage(data: bytes, unscanned: tuple[Unscanned, ...]) -> Coverage:
     skipped = sum(item.bytes for item in unscanned)
     return Coverage(len(data), max(0, len(data) - skipped), unscanned)
+
+
+def without(assessment: Assessment, kinds: frozenset[ThreatType]) -> Assessment:
+    """Return an assessment as if findings of these types were not there."""
+    if not any(finding.type in kinds for _, finding in assessment.found):
+        return assessment
+    pairs = tuple((segment, finding) for segment, finding in assessment.found if finding.type not in kinds)
+    return replace(scoring.assess(pairs), found=pairs)
 
 
 def uninspected(failure: InspectionFailed, body_bytes: int = 0, message: LlmMessage = _NOTHING_READ) -> Inspection:

@@ -49,6 +49,20 @@ class OnOutputLeak(StrEnum):
     REDACT = "redact"
 
 
+class OnResponse(StrEnum):
+    """observe: answers are looked at for their record, no byte waits. enforce: they are held until they have been judged."""
+
+    OBSERVE = "observe"
+    ENFORCE = "enforce"
+
+
+class StreamUsage(StrEnum):
+    """ask: a streamed call that does not ask for its usage is made to, and the extra chunk is kept from the client."""
+
+    AS_SENT = "as_sent"
+    ASK = "ask"
+
+
 class Leaks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to do with each kind of leak in a request."""
 
@@ -89,6 +103,9 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     leaks: Leaks = Leaks()
     output_leaks: OutputLeaks = OutputLeaks()
     canaries: tuple[str, ...] = ()
+    response: OnResponse = OnResponse.OBSERVE
+    leak_budget: int = 256
+    stream_usage: StreamUsage = StreamUsage.AS_SENT
     version: str = "built-in"
 
     def __post_init__(self) -> None:
@@ -98,12 +115,21 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
             raise ValueError("alert_score is above 0 and at most deny_score")
         if not 1 <= self.deadline_ms <= 600:
             raise ValueError("deadline_ms is 1 to 600: Envoy gives up on the sidecar after 750 ms")
+        if not 0 <= self.leak_budget <= _LEAK_BUDGET_MAX:
+            raise ValueError(f"leak_budget is 0 to {_LEAK_BUDGET_MAX} characters")
         if not all(_CANARY_MIN <= len(text) <= _CANARY_MAX for text in self.canaries):
             raise ValueError(f"canaries: each text has {_CANARY_MIN} to {_CANARY_MAX} characters")
         if len(self.canaries) > _CANARIES:
             raise ValueError(f"canaries: at most {_CANARIES} texts")
 
+    @property
+    def holds_answers(self) -> bool:
+        """True when answers are held until they have been judged."""
+        return self.mode is Mode.ENFORCE and self.response is OnResponse.ENFORCE
 
+
+# A look at a streamed answer sees this many characters (extproc/gate.WINDOW): with so much of a budget nothing is held for it.
+_LEAK_BUDGET_MAX = 512
 # A shorter text stands in answers by chance; each canary costs a search of every text.
 _CANARY_MIN, _CANARY_MAX, _CANARIES = 8, 200, 100
 _FIELD = re.compile(r"`\$\.(\w+)")
@@ -115,6 +141,9 @@ _ALLOWED = {
     "content_capture": "none, redacted or full",
     "leaks": "secret_leak and pii_leak, each report, redact, pseudonymise or deny",
     "output_leaks": "secret_leak and pii_leak, each report or redact",
+    "response": "observe or enforce",
+    "leak_budget": f"0 to {_LEAK_BUDGET_MAX}",
+    "stream_usage": "as_sent or ask",
     "canaries": f"a list of texts of {_CANARY_MIN} to {_CANARY_MAX} characters",
 }
 
@@ -205,6 +234,11 @@ def _unscanned(coverage: Coverage) -> int:
 
 def _kinds(assessment: Assessment) -> str:
     return ", ".join(dict.fromkeys(threat.finding.type.value for threat in assessment.threats))
+
+
+def refuses_answer(assessment: Assessment, policy: Policy) -> bool:
+    """Tell whether an answer with this score is kept from its client."""
+    return policy.block_critical and assessment.score >= policy.deny_score
 
 
 def on_failure(failure: InspectionFailed, policy: Policy) -> Decision:

@@ -30,6 +30,11 @@ INSPECT_SECONDS = Histogram(
     "Reading and scanning one request",
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
 )
+LEAKED_CHARS = Histogram(
+    "douane_stream_leaked_chars",
+    "Characters of what was found that had left a streamed answer when it was cut; at most the policy's leak_budget",
+    buckets=(0, 16, 64, 128, 256, 512),
+)
 LOST = Counter("douane_records_lost_total", "Records that could not be written down", ("reason",))
 PUBLISHED = Counter("douane_records_published_total", "Records acknowledged by analytics")
 REJECTED = Counter("douane_records_rejected_total", "Records analytics will never take; kept aside in the spool")
@@ -72,6 +77,8 @@ class Counts:
     def completion(self, completion: Completion) -> None:
         """Count an end."""
         _outcomes(completion.outcome.value).inc()
+        if completion.leaked_chars is not None:
+            LEAKED_CHARS.observe(completion.leaked_chars)
 
     def lost(self, reason: str) -> None:
         """Count a record that could not be written."""

@@ -54,7 +54,6 @@ class RiskLevel(StrEnum):
     CRITICAL = "critical"
 
 
-# The mission: LOW 0-4, MEDIUM 5-9, HIGH 10-14, CRITICAL 15 and more.
 LEVEL_FLOORS = ((15.0, RiskLevel.CRITICAL), (10.0, RiskLevel.HIGH), (5.0, RiskLevel.MEDIUM), (0.0, RiskLevel.LOW))
 
 
@@ -375,7 +374,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """How an exchange ended: the second half of a record. applied is REDACT when leaks were taken out of the answer."""
+    """How an exchange ended: the second half of a record. applied: REDACT when leaks were taken out, DENY when it was cut."""
 
     outcome: Outcome
     http_status: int
@@ -390,6 +389,7 @@ class Completion:
     total_us: int
     reasons: tuple[str, ...] = ()
     applied: Action | None = None
+    leaked_chars: int | None = None
 
 
 def level_of(score: float) -> RiskLevel:

@@ -43,5 +43,7 @@ def test_the_readme_names_every_policy_setting_and_make_target() -> None:
 
 
 def test_the_codes_in_the_readme_exist() -> None:
-    codes = set(re.findall(r"`douane_([a-z_]+)`", README.read_text(encoding="utf-8"))) - {"denied"}
+    rows = [line for line in README.read_text(encoding="utf-8").splitlines() if re.match(r"\| \d{3} \|", line)]
+    codes = set(re.findall(r"`douane_([a-z_]+)`", "\n".join(rows))) - {"denied"}
+    assert codes
     assert codes <= {kind.value for kind in FailureKind}

@@ -60,13 +60,18 @@ def response_attributes(spec: GatewaySpec) -> list[str]:
     return [*_RESPONSE_ATTRIBUTES, *request_attributes(spec)]
 
 
-def processing_mode(*, request_headers: bool, whole_response: bool) -> ext_proc.ProcessingMode:
-    """Return which parts of an exchange the sidecar sees. The request's body always comes whole."""
+def processing_mode(
+    *, request_headers: bool, whole_response: bool, response_headers: bool = False
+) -> ext_proc.ProcessingMode:
+    """Return which parts of an exchange the sidecar sees. The request's body always comes whole.
+
+    Where it sees the request's head it sees the answer's too.
+    """
     header, body = ext_proc.ProcessingModeHeaderSendMode, ext_proc.ProcessingModeBodySendMode
     return ext_proc.ProcessingMode(
         request_header_mode=header.SEND if request_headers else header.SKIP,
         request_body_mode=body.BUFFERED,
-        response_header_mode=header.SEND if request_headers else header.SKIP,
+        response_header_mode=header.SEND if request_headers or response_headers else header.SKIP,
         response_body_mode=body.BUFFERED if whole_response else body.STREAMED,
         request_trailer_mode=header.SKIP,
         response_trailer_mode=header.SKIP,
@@ -123,6 +128,7 @@ def _external_processor(spec: GatewaySpec) -> ext_proc.ExternalProcessor:
         failure_mode_allow=False,  # the route table opens it in observe mode, see routes.py
         status_on_error=type_v3.HttpStatus(code=type_v3.StatusCode.ServiceUnavailable),
         processing_mode=processing_mode(request_headers=False, whole_response=False),
+        allow_mode_override=True,  # an answer that is held and is no stream is collected whole
         request_attributes=request_attributes(spec),
         response_attributes=response_attributes(spec),
         message_timeout=milliseconds(spec.message_timeout_ms),

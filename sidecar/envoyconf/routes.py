@@ -61,6 +61,8 @@ def _provider_routes(provider: Provider, spec: GatewaySpec) -> list[route.Route]
     ]
     swift = _provider_route(provider, spec, announced)
     swift.name = f"gateway/{provider.name}"
+    if spec.sockets and spec.hold_answers:
+        swift.typed_per_filter_config = _mode(spec, whole_response=False, request_headers=False)
     careful = _provider_route(provider, spec, [])
     careful.name = f"gateway/{provider.name}/careful"
     if spec.sockets:
@@ -155,9 +157,11 @@ def _upstream_headers(spec: GatewaySpec) -> dict[str, Any]:
     return {"request_headers_to_add": [plain], "request_headers_to_remove": hidden}
 
 
-def _mode(spec: GatewaySpec, *, whole_response: bool) -> dict[str, ProtobufAny]:
+def _mode(spec: GatewaySpec, *, whole_response: bool, request_headers: bool = True) -> dict[str, ProtobufAny]:
     overrides = ext_proc.ExtProcOverrides(
-        processing_mode=processing_mode(request_headers=True, whole_response=whole_response),
+        processing_mode=processing_mode(
+            request_headers=request_headers, whole_response=whole_response, response_headers=spec.hold_answers
+        ),
         failure_mode_allow=spec.fail_open and not whole_response,  # an untranslated /generate call can go nowhere
         response_attributes=response_attributes(spec),
     )

@@ -34,6 +34,7 @@ class GatewaySpec:
     max_body_bytes: int = 16 * 1024 * 1024
     message_timeout_ms: int = 750
     fail_open: bool = False
+    hold_answers: bool = False  # the sidecar sees the head of every answer, and says how its body shall be shown
     idle_timeout_s: int = 300
     identity_headers: tuple[str, ...] = ("x-user-id", "x-tenant-id", "x-session-id")
     ca_file: str = "/etc/ssl/certs/ca-certificates.crt"

@@ -6,6 +6,8 @@ Never: protobuf messages beyond this module.
 Source: Envoy 1.40, external_processor.proto, and what was tried on it (the attribute names arrive as the expressions that asked).
 """
 
+from dataclasses import replace
+
 from douane.envoy import ext_proc_pb2 as pb
 from google.protobuf.struct_pb2 import Struct
 
@@ -46,6 +48,7 @@ def read(request: pb.ProcessingRequest, at_us: int) -> Event:
         return RequestHeaders(at_us, head, route, request.request_headers.end_of_stream)
     if kind == "response_headers":
         answer, head, route = _answer(attributes)
+        answer = replace(answer, content_type=_content_type(request.response_headers))
         return ResponseHeaders(at_us, answer, request.response_headers.end_of_stream, head, route)
     raise ValueError(f"Envoy sent {kind}, which was never asked for")
 
@@ -83,6 +86,11 @@ def _head_of(headers: pb.HttpHeaders) -> Head:
     )
 
 
+def _content_type(headers: pb.HttpHeaders) -> str:
+    found = (h for h in headers.headers.headers if h.key == "content-type")
+    return next((h.value or h.raw_value.decode("utf-8", "replace") for h in found), "")
+
+
 def _answer(attributes: Struct | None) -> tuple[AnswerHead, Head, str]:
     if attributes is None:
         return AnswerHead(), NO_HEAD, ""
@@ -97,6 +105,8 @@ def write(answer: Answer) -> bytes:
     """Return the bytes of the ProcessingResponse that carries an answer out."""
     if isinstance(answer, Refuse):
         return _refusal(answer)
+    if answer.collect:
+        return _COLLECT
     if answer.body is None and not answer.headers:
         return _GO_ON[answer.phase]
     return _rewrite(answer)
@@ -135,3 +145,14 @@ def _go_on(phase: Phase) -> bytes:
 
 
 _GO_ON = {phase: _go_on(phase) for phase in Phase}
+
+
+def _collect() -> bytes:
+    """The answer's head waits; its body comes whole, or Envoy answers 500 where it is larger than its buffers."""
+    response = pb.ProcessingResponse()
+    response.response_headers.SetInParent()
+    response.mode_override.response_body_mode = pb.ProcessingMode.BUFFERED
+    return response.SerializeToString()
+
+
+_COLLECT = _collect()

@@ -9,6 +9,15 @@ from enum import StrEnum
 from sidecar.types import Completion, Head, Inspection, Verdict
 
 NO_HEAD = Head()
+_STREAMS = frozenset(
+    (
+        "text/event-stream",
+        "application/x-ndjson",
+        "application/jsonl",
+        "application/json-seq",
+        "application/vnd.amazon.eventstream",
+    )
+)
 
 
 class Phase(StrEnum):
@@ -22,15 +31,25 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AnswerHead:
-    """What is known of an answer beside its body. details are Envoy's words for where it came from."""
+    """What is known of an answer beside its body. details are Envoy's words for where it came from.
+
+    Shape: content_type is empty where Envoy does not show the head; held says that the head waits with the whole body.
+    """
 
     status: int = 0
     details: str = ""
+    content_type: str = ""
+    held: bool = False
 
     @property
     def local(self) -> bool:
         """True for an answer of Envoy's own: the provider could not be reached, the body was too large ..."""
         return self.details not in ("", "via_upstream")
+
+    @property
+    def streams(self) -> bool:
+        """True for a body whose type is only ever a stream."""
+        return self.content_type.partition(";")[0].strip().lower() in _STREAMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +133,13 @@ class Inspect:
 
 @dataclass(frozen=True, slots=True)
 class Proceed:
-    """Let Envoy go on, perhaps with another body and other headers."""
+    """Let Envoy go on, perhaps with another body and other headers; collect has it show the answer's body whole."""
 
     phase: Phase
     body: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
     reroute: bool = False
+    collect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from sidecar.edit import edited_body
-from sidecar.extproc.answer import Ending, IncomingAnswer
+from sidecar.extproc.answer import Ending, IncomingAnswer, Request
 from sidecar.extproc.events import (
     Answer,
     AnswerHead,
@@ -39,7 +39,7 @@ from sidecar.extproc.events import (
     Unwritten,
 )
 from sidecar.extproc.surroundings import Surroundings
-from sidecar.extproc.translate import mission_answer, provider_call
+from sidecar.extproc.translate import mission_answer, provider_call, usage_asked
 from sidecar.leaks import replaced
 from sidecar.pipeline import Pipeline, uninspected
 from sidecar.policy import Policy, decide, on_failure, refusal_of
@@ -136,9 +136,8 @@ class Exchange:
     def _request_body(self, event: RequestBody) -> Step:
         if event.head is not None and self.state is State.OPEN:
             self._begin(event.at_us, event.head, event.route)
-        self._started_us = (
-            event.at_us
-        )  # the clock of every exchange starts when its request is whole, however slow its upload
+        # The clock of every exchange starts when its request is whole, however slow its upload.
+        self._started_us = event.at_us
         return self._ask(event.data, Phase.REQUEST_BODY)
 
     def _begin(self, at_us: int, head: Head, route: str) -> None:
@@ -236,14 +235,16 @@ class Exchange:
 
     def _forward(self) -> Proceed:
         """Let the request go; a /generate call becomes the provider's own."""
-        answer = Proceed(self._phase)
+        answer, asking = Proceed(self._phase), usage_asked(self._data, self._verdict, self._policy)
         if self._target is not None:
             answer = provider_call(self._phase, self._head, self._data, self._target, self._around)
-        elif self._edited:
+        elif self._edited or asking:
             # Where Envoy has sent the headers already (swift routes) it ignores this one, and the buffer filter counts anew.
-            answer = Proceed(self._phase, self._data, (("content-length", str(len(self._data))),))
+            data = asking or self._data
+            answer = Proceed(self._phase, data, (("content-length", str(len(data))),))
         self._data = b""
-        self._answer.change(self._originals, self._policy, self._around)
+        if self._verdict is not None:
+            self._answer.expect(Request(self._verdict, self._policy, self._around, self._originals, asking is not None))
         return answer
 
     def _unwritten(self, event: Unwritten) -> Step:
@@ -260,28 +261,32 @@ class Exchange:
 
     def _response_headers(self, event: ResponseHeaders) -> Step:
         self.state, self._answer.head = State.ANSWERING, event.answer
-        proceed = Proceed(Phase.RESPONSE_HEADERS)
-        if not event.end:
-            return Step(answer=proceed)
-        return Step(save=self._complete(event.at_us), answer=proceed)
+        if event.end:
+            return Step(save=self._complete(event.at_us), answer=Proceed(Phase.RESPONSE_HEADERS))
+        collect = self._target is None and self._answer.comes_whole(event.answer)
+        return Step(answer=Proceed(Phase.RESPONSE_HEADERS, collect=collect))
 
     def _response_body(self, event: ResponseBody) -> Step:
         self.state = State.ANSWERING
         self._answer.take(event, self._head, self._started_us)
         if self._target is not None:
             return self._translated(event)
-        proceed = Proceed(Phase.RESPONSE_BODY, self._answer.rewritten(event))
-        if (event.end or self._answer.whole) and not self._answer.completed:
-            return Step(save=self._complete(event.at_us), answer=proceed)
-        if event.end:
+        save = self._complete(event.at_us) if self._answer.ends(event) else None
+        answer = self._answer.passed(event)
+        if (save is None and event.end) or isinstance(answer, Refuse):
             self.state = State.CLOSED
-        return Step(answer=proceed)
+        return Step(save=save, answer=answer)
 
     def _translated(self, event: ResponseBody) -> Step:
         """The answer to /generate came whole; errors keep the provider's own words and status."""
         if not event.end or self._answer.completed:
             return Step(answer=Proceed(Phase.RESPONSE_BODY))
+        self._answer.head = replace(self._answer.head, held=True)
         save = self._complete(event.at_us)
+        passed = self._answer.passed(event)
+        if isinstance(passed, Refuse):
+            self.state = State.CLOSED
+            return Step(save=save, answer=passed)
         if self._answer.head.status != 200 or self._answer.head.local:
             return Step(save=save, answer=Proceed(Phase.RESPONSE_BODY))
         save, told = self._answer.for_client(save)

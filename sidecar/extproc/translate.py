@@ -1,4 +1,5 @@
-"""A /generate call on its way: to the provider's own request, and the provider's answer to the mission's.
+"""A call on its way: /generate to the provider's own request and the provider's answer to the mission's; a streamed call that is
+made to ask for its usage.
 
 In: a request that was allowed; a completion. Out: what Envoy is told to send on instead.
 The headers are set by us because the body changes: Envoy answers 500 when content-length no longer fits (ENVOY.md 1).
@@ -6,8 +7,9 @@ The headers are set by us because the body changes: Envoy answers 500 when conte
 
 from sidecar.extproc.events import Phase, Proceed
 from sidecar.extproc.surroundings import Surroundings
-from sidecar.protocols import generate
-from sidecar.types import Completion, Head
+from sidecar.policy import Policy, StreamUsage
+from sidecar.protocols import generate, openai_chat
+from sidecar.types import Completion, Head, Verdict
 
 
 def provider_call(phase: Phase, head: Head, data: bytes, target: generate.Target, around: Surroundings) -> Proceed:
@@ -22,6 +24,14 @@ def provider_call(phase: Phase, head: Head, data: bytes, target: generate.Target
         ("content-length", str(len(body))),
     )
     return Proceed(phase, body, headers, reroute=True)
+
+
+def usage_asked(data: bytes, verdict: Verdict | None, policy: Policy) -> bytes | None:
+    """Return a streamed call's body made to ask for its usage, where policy wants it and the call does not say."""
+    message = verdict.inspection.message if verdict is not None else None
+    if policy.stream_usage is not StreamUsage.ASK or message is None or not message.stream:
+        return None
+    return openai_chat.asking_usage(data, message.protocol)
 
 
 def mission_answer(completion: Completion, decision_id: str) -> Proceed:

@@ -115,6 +115,22 @@ def _is_media(path: str, text: str) -> bool:
     return text.startswith("data:") and path in ("/image_url/url", "/image_url") and ";base64," in text[:100]
 
 
+# The protocols whose streams tell their usage when stream_options asks for it.
+_ASKS_USAGE = ("openai_chat", "openai_completions")
+
+
+def asking_usage(data: bytes, protocol: str) -> bytes | None:
+    """Return a streamed call's body with stream_options.include_usage; None where it has stream_options of its own.
+
+    Bounds: linear; every byte of the body stays as it is. The body has been read by read_request.
+    """
+    body = load(data) if protocol in _ASKS_USAGE else None
+    if not isinstance(body, dict) or not body or "stream_options" in body:
+        return None
+    end = data.rstrip()
+    return end[:-1] + b',"stream_options":{"include_usage":true}}' + data[len(end) :]
+
+
 def read_usage(usage: Any) -> Usage | None:
     """Return the tokens of a `usage` object, None when it is none. Negative, fractional or huge counts are dropped."""
     if not isinstance(usage, dict):

@@ -23,7 +23,7 @@ MAX_JSON_BYTES = 8 * 1024 * 1024
 # The fields of an event stream, comments included. Whatever begins otherwise came whole: JSON, or a proxy's error page.
 _EVENT_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _TRIES = 4
-_DONE = b"[DONE]"
+DONE = b"[DONE]"  # how OpenAI and all that follow it end a stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Reader:
             return Seen(frame)
         if data is None or not data.strip():
             return Seen(frame)
-        if data.strip() == _DONE:
+        if data.strip() == DONE:
             self.complete = True
             return Seen(frame)
         try:

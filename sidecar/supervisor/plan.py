@@ -77,6 +77,7 @@ def gateway_spec(settings: Settings, policy: Policy) -> GatewaySpec:
         analytics=("127.0.0.1", settings.analytics_http_port) if settings.bind in _LOOPBACK else None,
         max_body_bytes=settings.max_body_bytes,
         fail_open=policy.mode is Mode.OBSERVE,
+        hold_answers=policy.holds_answers,
         identity_headers=(settings.user_header, settings.tenant_header, settings.session_header),
         ca_file=settings.upstream_ca_file,
     )

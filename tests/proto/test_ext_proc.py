@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from douane.envoy import ext_proc_pb2 as pb
 from envoy_data_plane.envoy.config.core import v3 as core
+from envoy_data_plane.envoy.extensions.filters.http.ext_proc import v3 as filter_v3
 from envoy_data_plane.envoy.service.ext_proc import v3 as oracle
 from envoy_data_plane.envoy.type import v3 as type_v3
 from envoy_data_plane.google.protobuf import Struct, Value
@@ -18,6 +19,7 @@ ELSEWHERE: dict[str, Any] = {
     "HeaderValue": core.HeaderValue,
     "HeaderValueOption": core.HeaderValueOption,
     "HttpStatus": type_v3.HttpStatus,
+    "ProcessingMode": filter_v3.ProcessingMode,
 }
 MESSAGES = pb.DESCRIPTOR.message_types_by_name
 FIELDS = [(message, field) for message in MESSAGES.values() for field in message.fields]

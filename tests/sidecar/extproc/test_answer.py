@@ -24,7 +24,8 @@ def completed(found: IncomingAnswer, aborted: str = "") -> Completion:
 
 def test_an_answer_is_whole_with_the_bytes_that_end_it() -> None:
     parts = stream("a", "b").split(b"data: [DONE]")
-    assert [taken(parts[0]).whole, taken(parts[0], b"data: [DONE]\n\n").whole, IncomingAnswer().whole] == [
+    more = ResponseBody(STARTED, b"", False)
+    assert [taken(*chunks).ends(more) for chunks in ((parts[0],), (parts[0], b"data: [DONE]\n\n"), ())] == [
         False,
         True,
         False,
