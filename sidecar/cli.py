@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_envoy_config(commands)
     _add_demo(commands)
     _add_worker(commands)
+    _add_certificates(commands)
     _add_scan(commands)
     _add_rules(commands)
     return parser
@@ -75,6 +76,8 @@ def _add_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     up.add_argument("--port", type=int, help="port of the gateway (8000)")
     up.add_argument("--bind", help="address of the gateway (127.0.0.1)")
     up.add_argument("--workers", type=int, help="sidecar worker processes (one per core)")
+    up.add_argument("--proxy-port", type=int, help="port of the forward proxy (3128; 0: none)")
+    up.add_argument("--transparent-port", type=int, help="port for redirected connections (none; usually 15001)")
     up.add_argument("--admin-port", type=int, help="port of Envoy's admin page (9901)")
     up.add_argument("--metrics-port", type=int, help="port of the sidecar's metrics (9464)")
     up.add_argument("--analytics-port", dest="analytics_http_port", type=int, help="port of analytics (8080)")
@@ -93,7 +96,10 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def _add_envoy_config(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     show = commands.add_parser("envoy-config", help="print Envoy's configuration as JSON")
     _add_common(show)
-    show.add_argument("--routes", action="store_true", help="print the route table instead of the bootstrap")
+    which = show.add_mutually_exclusive_group()
+    tables = ("gateway", "proxy", "proxy-opened", "transparent", "transparent-opened")
+    which.add_argument("--table", choices=tables, help="print a route table instead of the bootstrap")
+    which.add_argument("--doors", action="store_true", help="print the listeners of the proxy and transparent doors")
     show.set_defaults(run=_envoy_config)
 
 
@@ -108,6 +114,12 @@ def _add_worker(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     worker.add_argument("--index", type=int, default=0, help="its place among the workers")
     worker.add_argument("--data", type=Path, help="data folder")
     worker.set_defaults(run=_worker)
+
+
+def _add_certificates(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    answers = commands.add_parser("certificates", help="answer Envoy for certificates (started by `douane up`)")
+    answers.add_argument("--data", type=Path, help="data folder")
+    answers.set_defaults(run=_certificates)
 
 
 def _add_scan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -171,13 +183,17 @@ def _envoy_config(parsed: argparse.Namespace) -> int:
     from sidecar.app import policy_path
     from sidecar.control.policy_file import PolicyFile
     from sidecar.envoyconf.bootstrap import render_bootstrap
-    from sidecar.envoyconf.routes import render_routes
+    from sidecar.envoyconf.doors import render_doors
+    from sidecar.envoyconf.tables import render_table
     from sidecar.supervisor.plan import gateway_spec
 
     settings = _settings(parsed)
     policy = PolicyFile(policy_path(settings), settings.default_policy(), lambda **_good: None).current
     spec = gateway_spec(settings, policy)
-    print(render_routes(spec, policy.version) if parsed.routes else render_bootstrap(spec))
+    if parsed.table is not None:
+        print(render_table(spec, parsed.table, policy.version))
+    else:
+        print(render_doors(spec, policy.version) if parsed.doors else render_bootstrap(spec))
     return 0
 
 
@@ -208,6 +224,20 @@ def _check_packs(parsed: argparse.Namespace) -> int:
     from sidecar.rules.command import check_packs
 
     return check_packs(parsed)
+
+
+def _certificates(parsed: argparse.Namespace) -> int:
+    import asyncio
+
+    from sidecar.certs.authority import open_authority
+    from sidecar.certs.sds import Issuer, serve
+    from sidecar.telemetry import start_logging
+
+    settings = _settings(parsed)
+    start_logging(settings.log_level)
+    authority = open_authority(settings.folder / "ca", settings.llm_names())
+    asyncio.run(serve(Issuer(authority), f"unix:{settings.folder / 'run' / 'sds.sock'}"))
+    return 0
 
 
 def _worker(parsed: argparse.Namespace) -> int:

@@ -11,11 +11,12 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from sidecar.envoyconf.providers import PROVIDERS, Provider, provider_named
+from sidecar.envoyconf.providers import PROVIDERS, Provider, provider_named, with_hosts
 from sidecar.policy import Policy
 from sidecar.types import Mode
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+PortOrNone = Annotated[int, Field(ge=0, le=65535)]
 
 _CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
@@ -37,6 +38,18 @@ class Settings(BaseSettings):
     data: Path = Field(Path("~/.local/share/douane"), description="Folder of spools, databases, sockets and keys")
     bind: str = Field("127.0.0.1", description="Address of the gateway; pages and API are offered on loopback only")
     port: Port = Field(8000, description="Port of the gateway")
+    proxy_port: PortOrNone = Field(3128, description="Port of the forward proxy (HTTPS_PROXY); 0: none")
+    proxy_bind: str = Field("127.0.0.1", description="Address of the forward proxy; whoever reaches it can use it")
+    transparent_port: PortOrNone = Field(
+        0, description="Port that envoy/capture.sh redirects connections to, usually 15001; 0: none"
+    )
+    connect_ports: Annotated[tuple[Port, ...], NoDecode] = Field(
+        (443,), description="Ports that the forward proxy's CONNECT leads to: 443,8443"
+    )
+    llm_hosts: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="Further LLM hosts to inspect, with whose format they speak: llm.corp.example=openai,...",
+    )
     admin_port: Port = Field(9901, description="Port of Envoy's admin page, always on loopback")
     metrics_port: Port = Field(9464, description="Port of the sidecar's Prometheus metrics, on loopback")
     analytics_http_port: Port = Field(8080, description="Port of analytics: dashboard, API, docs")
@@ -104,7 +117,13 @@ class Settings(BaseSettings):
         description="Refuse requests whose score is CRITICAL (15 and more)",
     )
 
-    @field_validator("upstreams", mode="before")
+    @field_validator("connect_ports", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """Read ports separated by commas."""
+        return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+    @field_validator("upstreams", "llm_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         """Read name=url pairs separated by commas."""
@@ -119,6 +138,12 @@ class Settings(BaseSettings):
         """Check the names and URLs here, so that the complaint names this variable."""
         for name, url in value.items():
             provider_named(name).redirected(url)
+        return value
+
+    @field_validator("llm_hosts")
+    @classmethod
+    def _hosts(cls, value: dict[str, str]) -> dict[str, str]:
+        with_hosts(PROVIDERS, value.items())
         return value
 
     @field_validator("digest_key")
@@ -155,6 +180,17 @@ class Settings(BaseSettings):
         if self.demo():
             elsewhere = {p.name: f"http://127.0.0.1:{self.demo_port}" for p in PROVIDERS}
         return tuple(p.redirected(elsewhere[p.name]) if p.name in elsewhere else p for p in PROVIDERS)
+
+    def host_providers(self) -> tuple[Provider, ...]:
+        """Return the providers as the proxy and transparent doors know them: real hosts, unless DOUANE_UPSTREAMS moves them."""
+        known = with_hosts(PROVIDERS, self.llm_hosts.items())
+        return tuple(p.redirected(self.upstreams[p.name]) if p.name in self.upstreams else p for p in known)
+
+    def llm_names(self) -> tuple[str, ...]:
+        """Return every host name and pattern that is inspected, without ports."""
+        return tuple(
+            host.partition(":")[0] for p in self.host_providers() if p.hosts for host in p.hosts if host[:2] != "*:"
+        )
 
     def default_policy(self) -> Policy:
         """Return what a policy file that says nothing means."""

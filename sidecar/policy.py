@@ -56,6 +56,13 @@ class OnResponse(StrEnum):
     ENFORCE = "enforce"
 
 
+class UnknownHosts(StrEnum):
+    """What happens at the proxy and transparent doors to hosts that are no LLM host."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    DENY = "deny"
+
+
 class StreamUsage(StrEnum):
     """ask: a streamed call that does not ask for its usage is made to, and the extra chunk is kept from the client."""
 
@@ -106,6 +113,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     response: OnResponse = OnResponse.OBSERVE
     leak_budget: int = 256
     stream_usage: StreamUsage = StreamUsage.AS_SENT
+    unknown_hosts: UnknownHosts = UnknownHosts.PASS
     version: str = "built-in"
 
     def __post_init__(self) -> None:
@@ -144,6 +152,7 @@ _ALLOWED = {
     "response": "observe or enforce",
     "leak_budget": f"0 to {_LEAK_BUDGET_MAX}",
     "stream_usage": "as_sent or ask",
+    "unknown_hosts": "pass or deny",
     "canaries": f"a list of texts of {_CANARY_MIN} to {_CANARY_MAX} characters",
 }
 

@@ -10,19 +10,21 @@ from envoy_data_plane.envoy.config.accesslog import v3 as accesslog
 from envoy_data_plane.envoy.config.common.mutation_rules import v3 as mutation_rules
 from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.extensions.access_loggers.filters.cel import v3 as cel
+from envoy_data_plane.envoy.extensions.filters.common.set_filter_state import v3 as filter_state
 from envoy_data_plane.envoy.extensions.filters.http.buffer import v3 as buffer
+from envoy_data_plane.envoy.extensions.filters.http.dynamic_forward_proxy import v3 as forward_filter
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc import v3 as ext_proc
 from envoy_data_plane.envoy.extensions.filters.http.router import v3 as router
+from envoy_data_plane.envoy.extensions.filters.http.set_filter_state import v3 as set_filter_state
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager import v3 as hcm
 from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutation import v3 as early
 from envoy_data_plane.envoy.type import v3 as type_v3
 from envoy_data_plane.google.protobuf import Struct
 
-from sidecar.envoyconf.spec import INTERNAL_HEADERS, REFUSAL_DETAILS, GatewaySpec
-from sidecar.envoyconf.typed import extension, milliseconds, pack, seconds
+from sidecar.envoyconf.spec import CLUSTER_SIDECAR, INTERNAL_HEADERS, REFUSAL_DETAILS, GatewaySpec
+from sidecar.envoyconf.typed import dns_cache, extension, milliseconds, pack, seconds
 
 EXT_PROC = "envoy.filters.http.ext_proc"
-CLUSTER_SIDECAR = "sidecar"
 
 # The request headers the sidecar reads. Each costs about 1 us per request, so the list is what identity, the body's
 # reading and the record need. `x-user-id` and its like come from the settings.
@@ -78,16 +80,17 @@ def processing_mode(
     )
 
 
-def connection_manager(spec: GatewaySpec) -> hcm.HttpConnectionManager:
-    """Return the connection manager of the gateway listener."""
+def connection_manager(spec: GatewaySpec, table: str) -> hcm.HttpConnectionManager:
+    """Return the connection manager that serves a route table."""
     return hcm.HttpConnectionManager(
-        stat_prefix="gateway",
+        stat_prefix=table.replace("-", "_"),
         codec_type=hcm.HttpConnectionManagerCodecType.AUTO,
         rds=hcm.Rds(
-            route_config_name="gateway",
-            config_source=core.ConfigSource(path_config_source=core.PathConfigSource(path=spec.routes_file)),
+            route_config_name=table,
+            config_source=core.ConfigSource(path_config_source=core.PathConfigSource(path=spec.table_file(table))),
         ),
-        http_filters=_http_filters(spec),
+        http_filters=_http_filters(spec, table),
+        upgrade_configs=[hcm.HttpConnectionManagerUpgradeConfig(upgrade_type="CONNECT")] if table == "proxy" else [],
         early_header_mutation_extensions=[_strip_internal_headers()],
         local_reply_config=_local_replies(),
         stream_idle_timeout=seconds(spec.idle_timeout_s),
@@ -103,7 +106,7 @@ def connection_manager(spec: GatewaySpec) -> hcm.HttpConnectionManager:
     )
 
 
-def _http_filters(spec: GatewaySpec) -> list[hcm.HttpFilter]:
+def _http_filters(spec: GatewaySpec, table: str) -> list[hcm.HttpFilter]:
     inspection = [
         hcm.HttpFilter(name=EXT_PROC, typed_config=pack(_external_processor(spec))),
         hcm.HttpFilter(
@@ -113,7 +116,30 @@ def _http_filters(spec: GatewaySpec) -> list[hcm.HttpFilter]:
     send = hcm.HttpFilter(
         name="envoy.filters.http.router", typed_config=pack(router.Router(suppress_envoy_headers=True))
     )
-    return [*(inspection if spec.sockets else []), send]
+    by_host = [] if table == "gateway" else [_resolver()]
+    tunnel = [_named_host()] if table == "proxy" else []
+    return [*(inspection if spec.sockets else []), *tunnel, *by_host, send]
+
+
+def _resolver() -> hcm.HttpFilter:
+    """Find the host that a request names; only routes that lead to it wait for that."""
+    resolved = forward_filter.FilterConfig(dns_cache_config=dns_cache())
+    return hcm.HttpFilter(name="envoy.filters.http.dynamic_forward_proxy", typed_config=pack(resolved))
+
+
+def _named_host() -> hcm.HttpFilter:
+    """Hand the host that CONNECT names on to the tunnel: what is not opened goes there."""
+    value = filter_state.FilterStateValue(
+        object_key="envoy.upstream.dynamic_host",
+        format_string=core.SubstitutionFormatString(
+            text_format_source=core.DataSource(inline_string="%REQ(:AUTHORITY)%")
+        ),
+        shared_with_upstream=filter_state.FilterStateValueSharedWithUpstream.ONCE,
+    )
+    return hcm.HttpFilter(
+        name="envoy.filters.http.set_filter_state",
+        typed_config=pack(set_filter_state.Config(on_request_headers=[value])),
+    )
 
 
 def _external_processor(spec: GatewaySpec) -> ext_proc.ExternalProcessor:

@@ -1,4 +1,4 @@
-"""Small words for building Envoy messages: packing into Any, durations, addresses.
+"""Small words for building Envoy messages: packing into Any, durations, addresses, the cache of names.
 
 In: values. Out: envoy-data-plane messages.
 """
@@ -6,7 +6,9 @@ In: values. Out: envoy-data-plane messages.
 from datetime import timedelta
 from typing import Any
 
+from envoy_data_plane.envoy.config.cluster import v3 as cluster
 from envoy_data_plane.envoy.config.core import v3 as core
+from envoy_data_plane.envoy.extensions.common.dynamic_forward_proxy import v3 as forward
 from envoy_data_plane.google import protobuf
 
 
@@ -33,6 +35,13 @@ def seconds(value: int) -> timedelta:
 def socket_address(host: str, port: int) -> core.Address:
     """Return a TCP address."""
     return core.Address(socket_address=core.SocketAddress(address=host, port_value=port))
+
+
+def dns_cache() -> forward.DnsCacheConfig:
+    """Return the one cache of host names; everything that names it must describe it alike."""
+    return forward.DnsCacheConfig(
+        name="hosts", dns_lookup_family=cluster.ClusterDnsLookupFamily.V4_PREFERRED, max_hosts=10_000
+    )
 
 
 def pipe_address(path: str) -> core.Address:

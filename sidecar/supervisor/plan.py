@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 from sidecar.app import digest_key, load_models, models_path, policy_path, socket_path
+from sidecar.certs.authority import open_authority, uncovered
 from sidecar.config import ConfigError, Settings
 from sidecar.envoyconf.bootstrap import render_bootstrap
-from sidecar.envoyconf.routes import render_routes
+from sidecar.envoyconf.doors import render_doors
 from sidecar.envoyconf.spec import GatewaySpec
-from sidecar.policy import Policy
+from sidecar.envoyconf.tables import render_table
+from sidecar.policy import Policy, UnknownHosts
 from sidecar.supervisor.child import Child
 from sidecar.supervisor.health import http_ok, port_open, socket_open, taken_port
 from sidecar.telemetry import forget_gauges
@@ -29,6 +31,12 @@ def needed_ports(settings: Settings) -> list[tuple[str, str, int, str]]:
         ("127.0.0.1", "Envoy's admin page", settings.admin_port, "DOUANE_ADMIN_PORT"),
         ("127.0.0.1", "metrics", settings.metrics_port, "DOUANE_METRICS_PORT"),
     ]
+    if settings.proxy_port:
+        ports.append(
+            (settings.proxy_bind, "forward proxy", settings.proxy_port, "DOUANE_PROXY_PORT (0: no forward proxy)")
+        )
+    if settings.transparent_port:
+        ports.append(("127.0.0.1", "transparent door", settings.transparent_port, "DOUANE_TRANSPARENT_PORT"))
     if not settings.analytics_grpc:
         ports.append(("127.0.0.1", "analytics", settings.analytics_http_port, "DOUANE_ANALYTICS_HTTP_PORT"))
         ports.append(("127.0.0.1", "analytics records", settings.analytics_grpc_port, "DOUANE_ANALYTICS_GRPC_PORT"))
@@ -42,6 +50,8 @@ def prepare(settings: Settings) -> None:
 
     Raises: ConfigError naming what is wrong and the setting that changes it.
     """
+    if settings.proxy_port or settings.transparent_port:
+        _prepare_authority(settings)
     for name in ("run", "run/metrics", "spool", "log"):
         (settings.folder / name).mkdir(parents=True, exist_ok=True, mode=0o750)
     for old in (settings.folder / "run" / "metrics").glob("*.db"):
@@ -58,6 +68,19 @@ def prepare(settings: Settings) -> None:
     load_models(models_path(settings), tuple(p.name for p in settings.providers()))
 
 
+def _prepare_authority(settings: Settings) -> None:
+    """Make the authority, so that what is wrong with it stops the start; hosts it does not cover are told."""
+    names = settings.llm_names()
+    missing = uncovered(open_authority(settings.folder / "ca", names), names)
+    if missing:
+        print(
+            f"douane: warning: our CA was made before {', '.join(missing)} became LLM hosts, and clients would refuse its "
+            "certificates for them: `douane ca rotate`",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
 def _give(settings: Settings, name: str) -> None:
     """Put a commented copy of a default where its user will edit it."""
     path = settings.folder / name
@@ -69,10 +92,16 @@ def gateway_spec(settings: Settings, policy: Policy) -> GatewaySpec:
     """Return the gateway of this installation. Pages and API are open to loopback only until they know accounts."""
     return GatewaySpec(
         sockets=tuple(str(socket_path(settings.folder, index)) for index in range(settings.workers)),
-        routes_file=str(settings.folder / "run" / "routes.json"),
+        folder=str(settings.folder / "run"),
         providers=settings.providers(),
+        host_providers=settings.host_providers(),
         bind=settings.bind,
         gateway_port=settings.port,
+        proxy_port=settings.proxy_port,
+        proxy_bind=settings.proxy_bind,
+        transparent_port=settings.transparent_port,
+        connect_ports=settings.connect_ports,
+        deny_unknown_hosts=policy.unknown_hosts is UnknownHosts.DENY,
         admin_port=settings.admin_port,
         analytics=("127.0.0.1", settings.analytics_http_port) if settings.bind in _LOOPBACK else None,
         max_body_bytes=settings.max_body_bytes,
@@ -83,17 +112,23 @@ def gateway_spec(settings: Settings, policy: Policy) -> GatewaySpec:
     )
 
 
-def write_routes(settings: Settings, policy: Policy) -> None:
-    """Write the route table where Envoy watches it: a rename, so that it never reads half a file."""
-    path = settings.folder / "run" / "routes.json"
+def write_watched(settings: Settings, policy: Policy) -> None:
+    """Write route tables and doors where Envoy watches them: a rename each, so that it never reads half a file."""
+    spec = gateway_spec(settings, policy)
+    for table in spec.tables:
+        _write(Path(spec.table_file(table)), render_table(spec, table, policy.version))
+    _write(Path(spec.doors_file), render_doors(spec, policy.version))
+
+
+def _write(path: Path, text: str) -> None:
     draft = path.with_suffix(".tmp")
-    draft.write_text(render_routes(gateway_spec(settings, policy), policy.version), encoding="utf-8")
+    draft.write_text(text, encoding="utf-8")
     draft.replace(path)
 
 
 def write_envoy(settings: Settings, policy: Policy) -> Path:
     """Write Envoy's configuration and return its path."""
-    write_routes(settings, policy)
+    write_watched(settings, policy)
     path = settings.folder / "run" / "envoy.json"
     path.write_text(render_bootstrap(gateway_spec(settings, policy)), encoding="utf-8")
     return path
@@ -102,6 +137,8 @@ def write_envoy(settings: Settings, policy: Policy) -> Path:
 def children(settings: Settings, envoy_config: Path, *, to_stdout: bool) -> list[Child]:
     """Return the children in the order they start."""
     found = [_worker(settings, index, to_stdout) for index in range(settings.workers)]
+    if settings.proxy_port or settings.transparent_port:
+        found.insert(0, _certificates(settings, to_stdout))
     if settings.demo():
         found.insert(0, _demo(settings, to_stdout))
     if not settings.analytics_grpc:
@@ -145,10 +182,18 @@ def _environment(settings: Settings) -> dict[str, str]:
         "DOUANE_DEMO_PORT": str(settings.demo_port),
         "DOUANE_ANALYTICS_GRPC_PORT": str(settings.analytics_grpc_port),
         "DOUANE_UPSTREAMS": ",".join(f"{name}={url}" for name, url in settings.upstreams.items()),
+        "DOUANE_LLM_HOSTS": ",".join(f"{host}={name}" for host, name in settings.llm_hosts.items()),
     }
     if policy := policy_path(settings):
         changed["DOUANE_POLICY_FILE"] = str(policy)
     return changed
+
+
+def _certificates(settings: Settings, to_stdout: bool) -> Child:
+    """A process of its own holds the authority's key: neither one that reads bodies, nor this one, which forks."""
+    ready = socket_open(settings.folder / "run" / "sds.sock")
+    command = _python("sidecar", "certificates")
+    return Child("certificates", command, ready, _log(settings, "certificates", to_stdout), _environment(settings))
 
 
 def _demo(settings: Settings, to_stdout: bool) -> Child:

@@ -16,10 +16,12 @@ from sidecar.config import ConfigError, Settings
 from sidecar.control.packs_folder import PacksFolder
 from sidecar.control.policy_file import PolicyFile
 from sidecar.supervisor.child import Runner, StartFailed
-from sidecar.supervisor.plan import children, gateway_spec, prepare, write_envoy, write_routes
+from sidecar.supervisor.plan import children, gateway_spec, prepare, write_envoy, write_watched
 from sidecar.telemetry import serve_metrics
 
 _START_S = 60.0
+# Requests under way at the doors. Not CONNECT's tunnels: clients keep those open for hours without saying anything.
+_OPEN = r"^http\.(gateway|proxy_opened|transparent|transparent_opened)\.downstream_rq_active$"
 
 
 def run(settings: Settings, *, to_stdout: bool) -> int:
@@ -50,7 +52,7 @@ class _Installation:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         stop_metrics = serve_metrics(self.settings.metrics_port, str(self.settings.folder / "run" / "metrics"))
-        watch = asyncio.create_task(self.policy.watch(lambda: write_routes(self.settings, self.policy.current)))
+        watch = asyncio.create_task(self.policy.watch(lambda: write_watched(self.settings, self.policy.current)))
         try:
             await self._start(stop)
             if not stop.is_set():
@@ -100,7 +102,7 @@ class _Installation:
             return
         until = asyncio.get_running_loop().time() + self.settings.drain_s
         while asyncio.get_running_loop().time() < until:
-            text = await asyncio.to_thread(_ask, f"{admin}/stats?filter=gateway.downstream_rq_active", "GET")
+            text = await asyncio.to_thread(_ask, f"{admin}/stats?filter={_OPEN}", "GET")
             if text is None or all(line.endswith(": 0") for line in text.split("\n") if line):
                 return
             await asyncio.sleep(0.1)
@@ -139,6 +141,7 @@ def _doors(settings: Settings, policy: PolicyFile) -> str:
             "",
             f"  base URL    {base}/v1             OPENAI_BASE_URL={base}/v1",
             f"  generate    {base}/generate",
+            *_other_doors(settings),
             f"  dashboard   {pages}/dashboard",
             f"  API docs    {pages}/docs",
             f"  metrics     http://localhost:{settings.metrics_port}/metrics (sidecar), "
@@ -151,6 +154,14 @@ def _doors(settings: Settings, policy: PolicyFile) -> str:
             "",
         )
     )
+
+
+def _other_doors(settings: Settings) -> tuple[str, ...]:
+    """Return the doors for programs that keep their base URL."""
+    host = "localhost" if settings.proxy_bind == "127.0.0.1" else settings.proxy_bind
+    proxy = f"  proxy       http://{host}:{settings.proxy_port}              douane run -- python app.py"
+    transparent = f"  transparent port {settings.transparent_port}                        envoy/capture.sh up"
+    return (*((proxy,) if settings.proxy_port else ()), *((transparent,) if settings.transparent_port else ()))
 
 
 def _upstream(name: str, host: str, port: int) -> str:

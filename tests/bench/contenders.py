@@ -17,8 +17,8 @@ from pathlib import Path
 
 from sidecar.envoyconf.bootstrap import render_bootstrap
 from sidecar.envoyconf.providers import PROVIDERS
-from sidecar.envoyconf.routes import render_routes
 from sidecar.envoyconf.spec import GatewaySpec
+from sidecar.envoyconf.tables import render_table
 from tests.bench.processes import Children, cpu_s, python
 from tests.support.installation import Installation
 from tests.support.ports import free_ports
@@ -52,7 +52,7 @@ def contenders(folder: Path, upstream: str, workers: int, say: Callable[[str], N
     providers = tuple(p.redirected(upstream) if p.name == "openai" else p for p in PROVIDERS)
     with ExitStack() as stack:
         children = stack.enter_context(Children(folder))
-        spec = GatewaySpec(sockets=(), routes_file="", providers=providers, analytics=None)
+        spec = GatewaySpec(sockets=(), folder="", providers=providers, analytics=None)
         say("starting Envoy alone …")
         alone = _envoy(children, folder, "a", spec, workers)
         say("starting Envoy with a null processor …")
@@ -72,9 +72,10 @@ def contenders(folder: Path, upstream: str, workers: int, say: Callable[[str], N
 def _envoy(children: Children, folder: Path, name: str, spec: GatewaySpec, threads: int) -> tuple[int, int]:
     """Start an Envoy and return its port and process id."""
     port, admin = free_ports(2)
-    routes, config = folder / f"{name}.routes.json", folder / f"{name}.json"
-    spec = replace(spec, routes_file=str(routes), gateway_port=port, admin_port=admin)
-    routes.write_text(render_routes(spec))
+    own, config = folder / name, folder / f"{name}.json"
+    own.mkdir(exist_ok=True)
+    spec = replace(spec, folder=str(own), gateway_port=port, admin_port=admin)
+    Path(spec.table_file("gateway")).write_text(render_table(spec, "gateway"))
     config.write_text(render_bootstrap(spec))
     beside = Path(sys.executable).with_name("envoy")
     binary = str(beside) if beside.exists() else shutil.which("envoy") or "envoy"

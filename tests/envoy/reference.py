@@ -1,4 +1,4 @@
-"""Writes envoy/gateway.json and envoy/gateway.routes.json: the configuration of the defaults, to be read by people.
+"""Writes envoy/*.json: the configuration of the defaults and of every door, to be read by people.
 
 Run by `make proto`; tests/envoy/test_reference.py compares, and has a real Envoy check them.
 """
@@ -6,21 +6,28 @@ Run by `make proto`; tests/envoy/test_reference.py compares, and has a real Envo
 from pathlib import Path
 
 from sidecar.envoyconf.bootstrap import render_bootstrap
-from sidecar.envoyconf.routes import render_routes
+from sidecar.envoyconf.doors import render_doors
+from sidecar.envoyconf.providers import provider_named
 from sidecar.envoyconf.spec import GatewaySpec
+from sidecar.envoyconf.tables import render_table
 
 FOLDER = Path(__file__).parents[2] / "envoy"
 SPEC = GatewaySpec(
     sockets=("/var/lib/douane/run/worker-0.sock", "/var/lib/douane/run/worker-1.sock"),
-    routes_file="/var/lib/douane/run/routes.json",
+    folder="/var/lib/douane/run",
+    proxy_port=3128,
+    transparent_port=15001,
+    providers=(provider_named("anthropic"), provider_named("openai")),  # two are enough to read
+    host_providers=(provider_named("bedrock"), provider_named("openai")),
 )
 
 
 def rendered() -> dict[str, str]:
     """Return the reference files by name."""
     return {
-        "gateway.json": render_bootstrap(SPEC) + "\n",
-        "gateway.routes.json": render_routes(SPEC) + "\n",
+        "envoy.json": render_bootstrap(SPEC) + "\n",
+        "doors.json": render_doors(SPEC) + "\n",
+        **{f"routes-{table}.json": render_table(SPEC, table) + "\n" for table in SPEC.tables},
     }
 
 

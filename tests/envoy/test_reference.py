@@ -1,5 +1,6 @@
 """The reference configuration is fresh, and a real Envoy accepts it."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,11 +19,16 @@ def test_the_reference_is_fresh(name: str) -> None:
 
 @pytest.mark.server
 def test_a_real_envoy_accepts_it(tmp_path: Path) -> None:
-    """The route table's path is the one thing that must exist where Envoy checks."""
-    config = (FOLDER / "gateway.json").read_text().replace(SPEC.routes_file, str(FOLDER / "gateway.routes.json"))
-    (tmp_path / "gateway.json").write_text(config)
+    """The listeners of the doors are checked as if they stood in the bootstrap: what Envoy watches it reads later."""
+    config = json.loads((FOLDER / "envoy.json").read_text().replace(SPEC.folder, str(FOLDER)))
+    listeners = json.loads((FOLDER / "doors.json").read_text().replace(SPEC.folder, str(FOLDER)))["resources"]
+    config["staticResources"]["listeners"] += [
+        {key: value for key, value in one.items() if key != "@type"} for one in listeners
+    ]
+    del config["dynamicResources"]
+    (tmp_path / "envoy.json").write_text(json.dumps(config))
     result = subprocess.run(
-        [str(ENVOY), "--mode", "validate", "-c", str(tmp_path / "gateway.json")],
+        [str(ENVOY), "--mode", "validate", "-c", str(tmp_path / "envoy.json")],
         capture_output=True,
         text=True,
         timeout=60,

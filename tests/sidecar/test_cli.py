@@ -49,7 +49,7 @@ def test_envoy_config_prints_bootstrap_and_routes(
 ) -> None:
     assert main(["envoy-config", "--data", str(tmp_path), "--mode", mode]) == 0
     assert json.loads(capsys.readouterr().out)["node"] == {"id": "douane", "cluster": "douane"}
-    assert main(["envoy-config", "--data", str(tmp_path), "--mode", mode, "--routes"]) == 0
+    assert main(["envoy-config", "--data", str(tmp_path), "--mode", mode, "--table", "gateway"]) == 0
     printed = capsys.readouterr().out
     (table,) = json.loads(printed)["resources"]
     assert [host["name"] for host in table["virtualHosts"]] == ["gateway"]

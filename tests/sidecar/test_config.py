@@ -72,11 +72,12 @@ def test_an_empty_key_is_none() -> None:
 def test_upstreams_are_served_elsewhere() -> None:
     found = settings(DOUANE_UPSTREAMS="openai=http://127.0.0.1:9999, anthropic=https://a.test")
     served = {p.name: (p.host, p.port, p.tls) for p in found.providers()}
-    assert served == {
-        "openrouter": ("openrouter.ai", 443, True),
-        "anthropic": ("a.test", 443, True),
-        "openai": ("127.0.0.1", 9999, False),
-    }
+    assert [served[name] for name in ("openrouter", "anthropic", "openai")] == [
+        ("openrouter.ai", 443, True),
+        ("a.test", 443, True),
+        ("127.0.0.1", 9999, False),
+    ]
+    assert {p.name for p in found.host_providers() if p.moved} == {"anthropic", "openai"}
     assert found.demo() is False
 
 
@@ -160,3 +161,21 @@ def test_settings_do_not_change() -> None:
 
 def test_every_setting_has_a_line_of_help() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_stand_in_never_takes_the_place_of_a_host_that_a_program_names() -> None:
+    assert settings().demo() is True
+    assert not any(provider.moved for provider in settings().host_providers())
+
+
+def test_llm_hosts_of_one_s_own_are_read() -> None:
+    found = settings(DOUANE_LLM_HOSTS="llm.corp.example=openai, *.claude.corp.example=anthropic")
+    assert {"llm.corp.example", "*.claude.corp.example"} < set(found.llm_names())
+    with pytest.raises(ConfigError, match=r"DOUANE_LLM_HOSTS: .*unknown provider 'nobody'"):
+        settings(DOUANE_LLM_HOSTS="llm.corp.example=nobody")
+
+
+def test_connect_ports_are_a_list() -> None:
+    assert settings(DOUANE_CONNECT_PORTS="443, 8443").connect_ports == (443, 8443)
+    with pytest.raises(ConfigError, match="DOUANE_CONNECT_PORTS"):
+        settings(DOUANE_CONNECT_PORTS="443,many")

@@ -17,7 +17,7 @@ from tests.support.ports import free_ports
 
 PYTHON = sys.executable
 _START_S = 60
-_NAMES = ("port", "admin-port", "metrics-port", "analytics-port", "analytics-grpc-port", "demo-port")
+_NAMES = ("port", "proxy-port", "admin-port", "metrics-port", "analytics-port", "analytics-grpc-port", "demo-port")
 
 
 class Installation:
@@ -62,6 +62,15 @@ class Installation:
     @property
     def gateway(self) -> str:
         return f"http://127.0.0.1:{self.ports['port']}"
+
+    @property
+    def proxy(self) -> str:
+        return f"http://127.0.0.1:{self.ports['proxy-port']}"
+
+    @property
+    def authority(self) -> Path:
+        """Return the certificate that clients of the proxy trust."""
+        return self.data / "ca" / "ca.pem"
 
     def stop(self) -> int:
         """Press Ctrl-C and return the exit status."""
@@ -150,8 +159,9 @@ class Installation:
 def _child_name(command: list[str]) -> str:
     if "worker" in command:
         return f"worker-{command[command.index('--index') + 1]}"
-    if "demo-provider" in command:
-        return "demo-provider"
+    for name in ("demo-provider", "certificates"):
+        if name in command:
+            return name
     return "analytics" if "analytics" in command else "envoy"
 
 

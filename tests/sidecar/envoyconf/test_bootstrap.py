@@ -13,12 +13,12 @@ import pytest
 
 from sidecar.envoyconf.bootstrap import render_bootstrap
 from sidecar.envoyconf.providers import PROVIDERS
-from sidecar.envoyconf.routes import render_routes
 from sidecar.envoyconf.spec import GatewaySpec
+from sidecar.envoyconf.tables import render_table
 
 BESIDE = Path(sys.executable).with_name("envoy")
 ENVOY = str(BESIDE) if BESIDE.exists() else shutil.which("envoy") or "envoy"
-SPEC = GatewaySpec(sockets=("/tmp/w-0.sock", "/tmp/w-1.sock"), routes_file="routes.json")
+SPEC = GatewaySpec(sockets=("/tmp/w-0.sock", "/tmp/w-1.sock"), folder="/run/douane")
 ELSEWHERE = tuple(provider.redirected("http://127.0.0.1:9999") for provider in PROVIDERS)
 SPECS = {
     "default": SPEC,
@@ -47,9 +47,9 @@ def named(value: Any, name: str) -> list[Any]:
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
 def test_envoy_accepts_bootstrap_and_routes(spec: GatewaySpec, tmp_path: Path) -> None:
     """The route table is a file of its own; put in its place, Envoy checks both at once."""
-    spec = replace(spec, routes_file=str(tmp_path / "routes.json"))
-    (tmp_path / "routes.json").write_text(render_routes(spec))
-    (table,) = json.loads(render_routes(spec))["resources"]
+    spec = replace(spec, folder=str(tmp_path))
+    (tmp_path / "routes-gateway.json").write_text(render_table(spec, "gateway"))
+    (table,) = json.loads(render_table(spec, "gateway"))["resources"]
     del table["@type"]
     whole = json.loads(render_bootstrap(spec))
     for manager in named(whole, "typedConfig"):

@@ -1,16 +1,24 @@
 """Where Envoy connects to."""
 
+from dataclasses import replace
+
+from envoy_data_plane.envoy.config.core import v3 as core
+
 from sidecar.envoyconf.clusters import MAX_EXCHANGES, clusters
 from sidecar.envoyconf.providers import PROVIDERS
 from sidecar.envoyconf.spec import GatewaySpec
 
-SPEC = GatewaySpec(sockets=("/tmp/w-0.sock", "/tmp/w-1.sock"), routes_file="routes.json", ca_file="/ca.pem")
+SPEC = GatewaySpec(sockets=("/tmp/w-0.sock", "/tmp/w-1.sock"), folder="/run/douane", ca_file="/ca.pem")
 
 
 def test_there_is_one_cluster_a_place() -> None:
-    names = ["provider-openrouter", "provider-anthropic", "provider-openai", "sidecar", "analytics"]
+    fixed = [f"provider-{provider.name}" for provider in PROVIDERS if provider.host]
+    names = [*fixed, "sidecar", "analytics"]
     assert [cluster.name for cluster in clusters(SPEC)] == names
-    alone = GatewaySpec(sockets=(), routes_file="r", analytics=None, providers=PROVIDERS[:1])
+    doors = replace(SPEC, proxy_port=3128, transparent_port=15001)
+    behind = ["sds", "host-tls", "host-plain", "inspection", "passed", "original"]
+    assert [cluster.name for cluster in clusters(doors)] == [*names, *behind]
+    alone = GatewaySpec(sockets=(), folder="r", analytics=None, providers=PROVIDERS[:1])
     assert [cluster.name for cluster in clusters(alone)] == names[:1]
 
 
@@ -31,7 +39,8 @@ def test_no_circuit_breaker_stops_at_the_default_of_1024() -> None:
 
 
 def test_providers_over_tls_are_always_verified() -> None:
-    for provider, cluster in zip(PROVIDERS, clusters(SPEC), strict=False):
+    fixed = [provider for provider in PROVIDERS if provider.host]
+    for provider, cluster in zip(fixed, clusters(SPEC), strict=False):
         assert cluster.transport_socket is not None
         packed = bytes(cluster.transport_socket.typed_config or b"")
         assert provider.host.encode() in packed
@@ -39,5 +48,22 @@ def test_providers_over_tls_are_always_verified() -> None:
 
 
 def test_provider_without_tls_has_no_transport_socket() -> None:
-    spec = GatewaySpec(sockets=(), routes_file="r", providers=(PROVIDERS[0].redirected("http://127.0.0.1:1"),))
+    spec = GatewaySpec(sockets=(), folder="r", providers=(PROVIDERS[0].redirected("http://127.0.0.1:1"),))
     assert clusters(spec)[0].transport_socket is None
+
+
+def test_a_host_that_a_request_names_is_verified_by_that_name() -> None:
+    (found,) = [c for c in clusters(replace(SPEC, proxy_port=3128)) if c.name == "host-tls"]
+    assert found.transport_socket is not None
+    assert b"/ca.pem" in bytes(found.transport_socket.typed_config or b"")
+    (options,) = found.typed_extension_protocol_options.values()
+    assert options.unpack().upstream_http_protocol_options == core.UpstreamHttpProtocolOptions(
+        auto_sni=True, auto_san_validation=True
+    )
+
+
+def test_a_moved_provider_has_one_cluster_for_all_doors() -> None:
+    moved = tuple(p.redirected("https://a.test") if p.name in ("azure", "openai") else p for p in PROVIDERS)
+    spec = replace(SPEC, providers=moved, host_providers=moved, proxy_port=3128)
+    names = [cluster.name for cluster in clusters(spec)]
+    assert names.count("provider-openai") == names.count("provider-azure") == 1

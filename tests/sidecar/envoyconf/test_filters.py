@@ -8,14 +8,14 @@ from envoy_data_plane.envoy.extensions.filters.http.ext_proc import v3 as ext_pr
 from sidecar.envoyconf.filters import connection_manager, processing_mode, request_attributes, response_attributes
 from sidecar.envoyconf.spec import GatewaySpec
 
-SPEC = GatewaySpec(sockets=("/tmp/w-0.sock",), routes_file="routes.json")
+SPEC = GatewaySpec(sockets=("/tmp/w-0.sock",), folder="/run/douane")
 
 
 def test_the_sidecar_is_asked_before_the_buffer_lets_headers_go() -> None:
     """Without the buffer behind ext_proc the API key would reach the provider before the verdict (ENVOY.md 1)."""
-    names = [f.name for f in connection_manager(SPEC).http_filters]
+    names = [f.name for f in connection_manager(SPEC, "gateway").http_filters]
     assert names == ["envoy.filters.http.ext_proc", "envoy.filters.http.buffer", "envoy.filters.http.router"]
-    alone = connection_manager(replace(SPEC, sockets=()))
+    alone = connection_manager(replace(SPEC, sockets=()), "gateway")
     assert [f.name for f in alone.http_filters] == ["envoy.filters.http.router"]
 
 
@@ -48,7 +48,15 @@ def test_request_body_always_comes_whole(request_headers: bool, whole_response: 
 
 
 def test_clients_cannot_send_our_internal_headers() -> None:
-    (early,) = connection_manager(SPEC).early_header_mutation_extensions
+    (early,) = connection_manager(SPEC, "gateway").early_header_mutation_extensions
     packed = bytes(early.typed_config or b"")
     assert b"x-douane-provider" in packed
     assert b"x-douane-decision-id" in packed
+
+
+def test_doors_by_host_look_names_up_and_the_proxy_hands_its_target_on() -> None:
+    opened = [f.name for f in connection_manager(SPEC, "proxy-opened").http_filters]
+    assert opened[-2:] == ["envoy.filters.http.dynamic_forward_proxy", "envoy.filters.http.router"]
+    proxy = connection_manager(SPEC, "proxy")
+    assert [f.name for f in proxy.http_filters][2] == "envoy.filters.http.set_filter_state"
+    assert [config.upgrade_type for config in proxy.upgrade_configs] == ["CONNECT"]

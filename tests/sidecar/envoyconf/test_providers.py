@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sidecar.envoyconf.providers import PROVIDERS, provider_named
+from sidecar.envoyconf.providers import PROVIDERS, host_pattern, llm_host, provider_named, with_hosts
 
 OPENAI = provider_named("openai")
 
@@ -20,7 +20,8 @@ OPENAI = provider_named("openai")
     ],
 )
 def test_provider_can_be_served_elsewhere(url: str, host: str, port: int, tls: bool) -> None:
-    assert OPENAI.redirected(url) == replace(OPENAI, host=host, port=port, tls=tls)
+    moved = replace(OPENAI, host=host, port=port, tls=tls, moved=True, names=OPENAI.hosts)
+    assert OPENAI.redirected(url) == moved
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_url_that_is_more_or_less_than_a_host_is_refused(url: str) -> None:
 
 
 def test_unknown_provider_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="unknown provider 'openia'; known: openrouter, anthropic, openai"):
+    with pytest.raises(ValueError, match="unknown provider 'openia'; known: openrouter, anthropic, gemini"):
         provider_named("openia")
 
 
@@ -57,3 +58,47 @@ def test_names_and_prefixes_are_used_once_and_longest_first() -> None:
     for index, prefix in enumerate(prefixes):
         assert not any(later.startswith(prefix) for later in prefixes[index + 1 :])
     assert all(p.endswith("/") for provider in PROVIDERS for p in (provider.gateway_prefix, provider.upstream_prefix))
+
+
+@pytest.mark.parametrize(
+    ("name", "provider"),
+    [
+        ("api.openai.com", "openai"),
+        ("API.OpenAI.com:443", "openai"),
+        ("eu.api.openai.com", "openai"),
+        ("mine.openai.azure.com", "azure"),
+        ("openai.azure.com", ""),
+        ("bedrock-runtime.us-east-1.amazonaws.com", "bedrock"),
+        ("s3.us-east-1.amazonaws.com", ""),
+        ("bedrock-runtime.evil.example", ""),
+        ("us-central1-aiplatform.googleapis.com", "gemini"),
+        ("storage.googleapis.com", ""),
+        ("api.openai.com.evil.example", ""),
+        ("evil-api.openai.com", ""),
+        ("ollama.internal:11434", "ollama"),
+        ("ollama.internal", ""),
+        ("", ""),
+    ],
+)
+def test_hosts_are_told_apart(name: str, provider: str) -> None:
+    assert llm_host(name) == provider
+
+
+def test_a_moved_provider_keeps_its_hosts() -> None:
+    moved = provider_named("azure").redirected("https://localhost:9443")
+    assert llm_host("mine.openai.azure.com", (moved,)) == "azure"
+    assert llm_host("localhost", (moved,)) == ""
+
+
+def test_hosts_of_one_s_own_are_added() -> None:
+    found = with_hosts(PROVIDERS, [("LLM.corp.example", "openai"), ("*.models.corp.example:8443", "anthropic")])
+    assert llm_host("llm.corp.example", found) == "openai"
+    assert llm_host("a.models.corp.example:8443", found) == "anthropic"
+    assert llm_host("api.openai.com", found) == "openai"
+    for host, name, words in (("llm.corp.example", "openia", "unknown provider"), ("https://x/", "openai", "no host")):
+        with pytest.raises(ValueError, match=words):
+            with_hosts(PROVIDERS, [(host, name)])
+
+
+def test_a_pattern_matches_nothing_else() -> None:
+    assert host_pattern(("a.b", "*-c.d")) == r"(?i)(?:a\.b|[^/]+-c\.d)"

@@ -11,7 +11,7 @@ import pytest
 
 from sidecar.config import ConfigError, Settings
 from sidecar.policy import Policy
-from sidecar.supervisor.plan import children, gateway_spec, needed_ports, prepare, write_envoy, write_routes
+from sidecar.supervisor.plan import children, gateway_spec, needed_ports, prepare, write_envoy, write_watched
 from sidecar.types import Mode
 
 
@@ -34,7 +34,15 @@ def folder() -> Iterator[Path]:
 
 
 def settings(folder: Path, **changes: Any) -> Settings:
-    names = ("port", "admin_port", "metrics_port", "analytics_http_port", "analytics_grpc_port", "demo_port")
+    names = (
+        "port",
+        "proxy_port",
+        "admin_port",
+        "metrics_port",
+        "analytics_http_port",
+        "analytics_grpc_port",
+        "demo_port",
+    )
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     return Settings(_env_file=None, **{"data": folder, "workers": 2, **ports, **changes})
 
@@ -46,7 +54,12 @@ def test_folder_holds_what_a_user_edits(folder: Path) -> None:
     (folder / "run" / "metrics" / "old.db").touch()
     prepare(made)
     found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
-    assert found == {"run", "run/metrics", "spool", "log", "policy.yaml", "models.yaml", "digest.key"}
+    assert found == {"run", "run/metrics", "spool", "log", "policy.yaml", "models.yaml", "digest.key"} | {
+        "ca",
+        "ca/ca.pem",
+        "ca/authority.pem",
+        "ca/lock",
+    }
     assert (folder / "policy.yaml").read_text() == "mode: observe\n"
 
 
@@ -76,8 +89,16 @@ def test_wrong_table_of_models_stops_the_start(folder: Path) -> None:
 
 def test_ports_depend_on_what_is_started(folder: Path) -> None:
     whole = [what for _, what, *_ in needed_ports(settings(folder))]
-    assert whole == ["gateway", "Envoy's admin page", "metrics", "analytics", "analytics records", "stand-in provider"]
-    part = settings(folder, analytics_grpc="a.test:1", upstreams={"openai": "http://127.0.0.1:1"})
+    assert whole == [
+        "gateway",
+        "Envoy's admin page",
+        "metrics",
+        "forward proxy",
+        "analytics",
+        "analytics records",
+        "stand-in provider",
+    ]
+    part = settings(folder, analytics_grpc="a.test:1", upstreams={"openai": "http://127.0.0.1:1"}, proxy_port=0)
     assert [what for _, what, *_ in needed_ports(part)] == ["gateway", "Envoy's admin page", "metrics"]
 
 
@@ -86,8 +107,10 @@ def test_children_start_in_the_order_they_need_each_other(folder: Path) -> None:
     prepare(made)
     config = write_envoy(made, Policy())
     names = [child.name for child in children(made, config, to_stdout=False)]
-    assert names == ["analytics", "demo-provider", "worker-0", "worker-1", "envoy"]
-    part = settings(folder, analytics_grpc="a.test:1", upstreams={"openai": "http://127.0.0.1:1"}, workers=1)
+    assert names == ["analytics", "demo-provider", "certificates", "worker-0", "worker-1", "envoy"]
+    part = settings(
+        folder, analytics_grpc="a.test:1", upstreams={"openai": "http://127.0.0.1:1"}, workers=1, proxy_port=0
+    )
     assert [child.name for child in children(part, config, to_stdout=True)] == ["worker-0", "envoy"]
     assert {child.log for child in children(part, config, to_stdout=True)} == {None}
 
@@ -102,8 +125,8 @@ def test_routes_follow_the_policy_s_mode(folder: Path) -> None:
     prepare(made)
     opened = []
     for mode in (Mode.ENFORCE, Mode.OBSERVE):
-        write_routes(made, Policy(mode=mode, version=mode.value))
-        text = (folder / "run" / "routes.json").read_text()
+        write_watched(made, Policy(mode=mode, version=mode.value))
+        text = (folder / "run" / "routes-gateway.json").read_text()
         opened.append((json.loads(text)["version_info"], '"failureModeAllow": true' in text))
     assert opened == [("enforce", False), ("observe", True)]
-    assert not (folder / "run" / "routes.tmp").exists()
+    assert not (folder / "run" / "routes-gateway.tmp").exists()

@@ -6,31 +6,26 @@ from typing import Any
 
 import pytest
 
-from sidecar.envoyconf.routes import render_routes
+from sidecar.envoyconf.providers import PROVIDERS
 from sidecar.envoyconf.spec import GatewaySpec
+from sidecar.envoyconf.tables import render_table
 
-SPEC = GatewaySpec(sockets=("/tmp/w-0.sock",), routes_file="routes.json")
+SPEC = GatewaySpec(sockets=("/tmp/w-0.sock",), folder="/run/douane")
+OFFERED = [provider.name for provider in PROVIDERS if provider.gateway]
 EXT_PROC = "envoy.filters.http.ext_proc"
 
 
 def routes(spec: GatewaySpec = SPEC) -> list[dict[str, Any]]:
-    (table,) = json.loads(render_routes(spec))["resources"]
+    (table,) = json.loads(render_table(spec, "gateway"))["resources"]
     found: list[dict[str, Any]] = table["virtualHosts"][0]["routes"]
     return found
 
 
 def test_routes_stand_in_the_order_they_match() -> None:
     assert [route["name"] for route in routes()] == [
-        "generate/openrouter",
-        "generate/anthropic",
-        "generate/openai",
+        *(f"generate/{name}" for name in OFFERED),
         "generate",
-        "gateway/openrouter",
-        "gateway/openrouter/careful",
-        "gateway/anthropic",
-        "gateway/anthropic/careful",
-        "gateway/openai",
-        "gateway/openai/careful",
+        *(f"gateway/{name}{kind}" for name in OFFERED for kind in ("", "/careful")),
         *["analytics"] * sum(route["name"] == "analytics" for route in routes()),
         "nowhere",
     ]
@@ -47,7 +42,7 @@ def test_nothing_to_a_provider_goes_uninspected() -> None:
 )
 def test_headers_for_us_alone_do_not_reach_the_provider(header: str) -> None:
     upstream = [route for route in routes() if route.get("route", {}).get("cluster", "").startswith("provider-")]
-    assert len(upstream) == 9
+    assert len(upstream) == 3 * len(OFFERED)
     assert all(header in route["requestHeadersToRemove"] for route in upstream)
 
 
@@ -61,7 +56,7 @@ def test_generate_is_never_passed_on_untranslated() -> None:
 
 
 def test_version_is_the_policy_s() -> None:
-    assert json.loads(render_routes(SPEC, "p-1"))["version_info"] == "p-1"
+    assert json.loads(render_table(SPEC, "gateway", "p-1"))["version_info"] == "p-1"
 
 
 def test_pages_can_be_left_out() -> None:

@@ -1,0 +1,182 @@
+"""The listeners beside the gateway: the forward proxy, the transparent door, and the room behind both where TLS is opened.
+
+In: a GatewaySpec. Out: a DiscoveryResponse of listeners as JSON text, a file of its own that Envoy watches, so that a change of
+policy (unknown_hosts) takes effect without a restart.
+
+    CONNECT host:443 ─► proxy ─► inspection (internal) ─┬─ SNI of an LLM host ─► TLS with a leaf of ours ─► inspected HTTP
+    http://host/…    ─► proxy ─► inspected HTTP, or passed on as it is
+    redirected TCP   ─► transparent ────────────────────┴─ any other ─► TCP, untouched
+What is passed through is never decrypted. What is opened goes to the host that its own Host header names, over TLS that is
+verified, and never to an address a client chose: a false SNI or a false address leads nowhere but to a real LLM host.
+"""
+
+import json
+
+from envoy_data_plane.envoy.config.core import v3 as core
+from envoy_data_plane.envoy.config.listener import v3 as listener
+from envoy_data_plane.envoy.extensions.filters.listener.http_inspector import v3 as http_inspector
+from envoy_data_plane.envoy.extensions.filters.listener.original_dst import v3 as original_dst
+from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector import v3 as tls_inspector
+from envoy_data_plane.envoy.extensions.filters.network.sni_dynamic_forward_proxy import v3 as sni_forward
+from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tcp_proxy
+from envoy_data_plane.envoy.extensions.matching.common_inputs.network import v3 as network_inputs
+from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as tls
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.cert_mappers.sni import v3 as sni_mapper
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.cert_selectors.on_demand_secret import v3 as on_demand
+from envoy_data_plane.google.protobuf import StringValue
+from envoy_data_plane.xds.core import v3 as xds
+from envoy_data_plane.xds.type.matcher import v3 as matcher
+
+from sidecar.envoyconf.filters import connection_manager
+from sidecar.envoyconf.providers import host_pattern
+from sidecar.envoyconf.spec import CLUSTER_INSPECTION, CLUSTER_ORIGINAL, CLUSTER_PASSED, CLUSTER_SDS, GatewaySpec
+from sidecar.envoyconf.typed import dns_cache, extension, milliseconds, pack, seconds, socket_address
+
+_OPENED, _PASSED, _PLAIN = "opened", "passed", "plain"
+# A client that says nothing at first (SSH, SMTP) is passed through after this long.
+_FIRST_BYTES_MS = 500
+
+
+def render_doors(spec: GatewaySpec, version: str = "1") -> str:
+    """Return the listeners of the doors beside the gateway as the JSON text of a DiscoveryResponse."""
+    built = []
+    if spec.proxy_port:
+        built += [_proxy(spec), _inspection(spec)]
+    if spec.transparent_port:
+        built.append(_transparent(spec))
+    resources = [{"@type": "type.googleapis.com/envoy.config.listener.v3.Listener", **one.to_dict()} for one in built]
+    return json.dumps({"version_info": version, "resources": resources}, indent=1)
+
+
+def _proxy(spec: GatewaySpec) -> listener.Listener:
+    return listener.Listener(
+        name="proxy",
+        address=socket_address(spec.proxy_bind, spec.proxy_port),
+        filter_chains=[listener.FilterChain(filters=[_http(spec, "proxy")])],
+        per_connection_buffer_limit_bytes=spec.max_body_bytes,
+    )
+
+
+def _inspection(spec: GatewaySpec) -> listener.Listener:
+    """Where CONNECT's tunnels end. Its connections come from within Envoy."""
+    return listener.Listener(
+        name=CLUSTER_INSPECTION,
+        internal_listener=listener.ListenerInternalListenerConfig(),
+        listener_filters=[_tls_inspector()],
+        listener_filters_timeout=milliseconds(_FIRST_BYTES_MS),
+        continue_on_listener_filters_timeout=True,
+        filter_chains=[_opened(spec, "proxy"), *_passing(spec, [_to_named_host(), pass_through(spec, "proxy")])],
+        filter_chain_matcher=_by_server_name(spec),
+        per_connection_buffer_limit_bytes=spec.max_body_bytes,
+    )
+
+
+def _transparent(spec: GatewaySpec) -> listener.Listener:
+    inspectors = [
+        _listener_filter("envoy.filters.listener.original_dst", original_dst.OriginalDst()),
+        _tls_inspector(),
+        _listener_filter("envoy.filters.listener.http_inspector", http_inspector.HttpInspector()),
+    ]
+    plain = listener.FilterChain(name=_PLAIN, filters=[_http(spec, "transparent")])
+    return listener.Listener(
+        name="transparent",
+        address=socket_address(spec.transparent_bind, spec.transparent_port),
+        listener_filters=inspectors,
+        listener_filters_timeout=milliseconds(_FIRST_BYTES_MS),
+        continue_on_listener_filters_timeout=True,
+        filter_chains=[_opened(spec, "transparent"), plain, *_passing(spec, [pass_through(spec, "transparent")])],
+        filter_chain_matcher=_by_server_name(spec, plain=True),
+        per_connection_buffer_limit_bytes=spec.max_body_bytes,
+    )
+
+
+def pass_through(spec: GatewaySpec, door: str) -> listener.Filter:
+    """Return the filter that carries a connection on as it is."""
+    cluster = CLUSTER_PASSED if door == "proxy" else CLUSTER_ORIGINAL
+    carried = tcp_proxy.TcpProxy(
+        stat_prefix=f"passed_{door}", cluster=cluster, idle_timeout=seconds(spec.passed_idle_s)
+    )
+    return listener.Filter(name="envoy.filters.network.tcp_proxy", typed_config=pack(carried))
+
+
+def _passing(spec: GatewaySpec, filters: list[listener.Filter]) -> list[listener.FilterChain]:
+    """Return the chain of hosts that are none of ours; without it their connections are closed."""
+    return [] if spec.deny_unknown_hosts else [listener.FilterChain(name=_PASSED, filters=filters)]
+
+
+def _to_named_host() -> listener.Filter:
+    """Connect to the host that CONNECT named (handed over as envoy.upstream.dynamic_host)."""
+    config = sni_forward.FilterConfig(dns_cache_config=dns_cache(), port_value=443)
+    return listener.Filter(name="envoy.filters.network.sni_dynamic_forward_proxy", typed_config=pack(config))
+
+
+def _opened(spec: GatewaySpec, door: str) -> listener.FilterChain:
+    """A client's TLS ends here, with a certificate made for the name it asked for."""
+    selector = on_demand.Config(
+        config_source=core.ConfigSource(
+            api_config_source=core.ApiConfigSource(
+                api_type=core.ApiConfigSourceApiType.GRPC,
+                transport_api_version=core.ApiVersion.V3,
+                grpc_services=[core.GrpcService(envoy_grpc=core.GrpcServiceEnvoyGrpc(cluster_name=CLUSTER_SDS))],
+            ),
+            resource_api_version=core.ApiVersion.V3,
+        ),
+        certificate_mapper=extension("sni", sni_mapper.Sni(default_value="unnamed")),
+    )
+    common = tls.CommonTlsContext(
+        alpn_protocols=["h2", "http/1.1"],
+        custom_tls_certificate_selector=extension("envoy.tls.certificate_selectors.on_demand_secret", selector),
+    )
+    # Resumed sessions have no certificate to select: Envoy 1.40 aborts on them (ENVOY.md 5).
+    context = tls.DownstreamTlsContext(
+        common_tls_context=common,
+        disable_stateless_session_resumption=True,
+        disable_stateful_session_resumption=True,
+    )
+    named = extension("envoy.transport_sockets.tls", context)
+    return listener.FilterChain(
+        name=_OPENED,
+        filters=[_http(spec, f"{door}-opened")],
+        transport_socket=core.TransportSocket(name=named.name, typed_config=named.typed_config),
+        transport_socket_connect_timeout=seconds(10),
+    )
+
+
+def _http(spec: GatewaySpec, table: str) -> listener.Filter:
+    return listener.Filter(
+        name="envoy.filters.network.http_connection_manager", typed_config=pack(connection_manager(spec, table))
+    )
+
+
+def _tls_inspector() -> listener.ListenerFilter:
+    return _listener_filter("envoy.filters.listener.tls_inspector", tls_inspector.TlsInspector())
+
+
+def _listener_filter(name: str, config: object) -> listener.ListenerFilter:
+    return listener.ListenerFilter(name=name, typed_config=pack(config))
+
+
+def _by_server_name(spec: GatewaySpec, *, plain: bool = False) -> matcher.Matcher:
+    """Choose by SNI: server_names of filter chains know no star in the middle (bedrock-runtime.*.amazonaws.com)."""
+    hosts = [host for provider in spec.host_providers for host in provider.hosts if ":" not in host]
+    fields = [_chosen(network_inputs.ServerNameInput(), "server_name", host_pattern(hosts), _OPENED)]
+    if plain:
+        fields.append(_chosen(network_inputs.ApplicationProtocolInput(), "protocol", ".*http/1.[01].*|.*h2c.*", _PLAIN))
+    otherwise = matcher.MatcherOnMatch(action=_chain(_PASSED))
+    return matcher.Matcher(matcher_list=matcher.MatcherMatcherList(matchers=fields), on_no_match=otherwise)
+
+
+def _chosen(value: object, name: str, pattern: str, chain: str) -> matcher.MatcherMatcherListFieldMatcher:
+    regex = matcher.RegexMatcher(google_re2=matcher.RegexMatcherGoogleRe2(), regex=pattern)
+    predicate = matcher.MatcherMatcherListPredicateSinglePredicate(
+        input=xds.TypedExtensionConfig(name=name, typed_config=pack(value)),
+        value_match=matcher.StringMatcher(safe_regex=regex),
+    )
+    return matcher.MatcherMatcherListFieldMatcher(
+        predicate=matcher.MatcherMatcherListPredicate(single_predicate=predicate),
+        on_match=matcher.MatcherOnMatch(action=_chain(chain)),
+    )
+
+
+def _chain(name: str) -> xds.TypedExtensionConfig:
+    return xds.TypedExtensionConfig(name=name, typed_config=pack(StringValue(value=name)))

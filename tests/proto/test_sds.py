@@ -1,0 +1,36 @@
+"""Our messages of secret discovery have the bytes of Envoy's own (envoy-data-plane)."""
+
+from douane.envoy import sds_pb2 as pb
+from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as tls
+from envoy_data_plane.envoy.service.discovery import v3 as discovery
+from envoy_data_plane.google.rpc import Status
+
+from sidecar.certs.authority import Leaf, utc_now
+from sidecar.certs.sds import SECRET_TYPE, response
+
+
+def test_a_request_of_envoy_s_is_read() -> None:
+    sent = discovery.DiscoveryRequest(
+        version_info="1",
+        resource_names=["a", "b"],
+        type_url=SECRET_TYPE,
+        response_nonce="n",
+        error_detail=Status(code=3, message="no"),
+    )
+    read = pb.DiscoveryRequest.FromString(bytes(sent))
+    assert (read.version_info, list(read.resource_names), read.type_url) == ("1", ["a", "b"], SECRET_TYPE)
+    assert (read.response_nonce, read.error_detail.code, read.error_detail.message) == ("n", 3, "no")
+
+
+def test_a_secret_of_ours_is_read_by_envoy_s_types() -> None:
+    data = response([Leaf("a.test", b"chain", b"key", utc_now())], "1.1").SerializeToString()
+    read = discovery.DiscoveryResponse.parse(data)
+    assert (read.version_info, read.nonce, read.type_url) == ("1.1", "1.1", SECRET_TYPE)
+    (resource,) = read.resources
+    secret = tls.Secret.parse(resource.value)
+    assert secret.name == "a.test"
+    certificate = secret.tls_certificate
+    assert certificate is not None
+    assert certificate.certificate_chain is not None
+    assert certificate.private_key is not None
+    assert (certificate.certificate_chain.inline_bytes, certificate.private_key.inline_bytes) == (b"chain", b"key")
