@@ -2,7 +2,8 @@
 
 In: bytes. Out: LlmMessage, LlmReply. It matches everything, so it stands last in PROTOCOLS.
 JSON bodies are read leaf by leaf, whatever they are declared as: many providers ignore the content type, and in the text of a
-JSON body an attack could hide behind escapes. Other text is one segment; what is not text is counted as unscanned.
+JSON body an attack could hide behind escapes. Uploads are read part by part, batch files line by line. Other text is one segment;
+what is not text is counted as unscanned.
 """
 
 import codecs
@@ -11,6 +12,7 @@ from typing import Any
 
 from sidecar.protocols import openai_errors
 from sidecar.protocols.json_body import MalformedBody, leaves, load
+from sidecar.protocols.multipart import Part, is_multipart, parts
 from sidecar.protocols.text_body import read_text
 from sidecar.protocols.wire import Delta, Piece
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned
@@ -28,10 +30,39 @@ def matches(head: Head) -> bool:  # noqa: ARG001 - the shape of every protocol's
 def read_request(data: bytes, head: Head) -> LlmMessage:
     """Return the message of a body.
 
-    Raises: MalformedBody when the body is declared as JSON and is not.
+    Raises: MalformedBody when the body is declared as JSON and is not, or has too many parts.
     """
-    segments, unscanned = _read(data, head.headers.get("content-type", ""))
+    kind = head.headers.get("content-type", "")
+    if is_multipart(kind) and (found := parts(data, kind)):
+        read = [_read_part(part, number) for number, part in enumerate(found)]
+        segments = tuple(segment for listed, _ in read for segment in listed)
+        return LlmMessage(NAME, segments, unscanned=tuple(item for _, listed in read for item in listed))
+    segments, unscanned = _read(data, kind)
     return LlmMessage(protocol=NAME, segments=segments, unscanned=unscanned)
+
+
+def _read_part(part: Part, number: int) -> tuple[list[Segment], tuple[Unscanned, ...]]:
+    """Read a part's head and body. A part that only looks like JSON may be anything: then it is text."""
+    try:
+        segments, unscanned = _read_lines(part.data) or _read(part.data, "")
+    except MalformedBody:
+        segments, unscanned = read_text(part.data, Surface.USER)
+    placed = [Segment(s.text, s.surface, number, s.path and f"/{number}{s.path}") for s in segments]
+    head = [Segment(part.head, Surface.USER, number)] if part.head else []
+    return [*head, *placed], unscanned
+
+
+def _read_lines(data: bytes) -> "tuple[tuple[Segment, ...], tuple[Unscanned, ...]] | None":
+    """Return the strings of JSON lines, as batch files are; None for anything else."""
+    lines = [line for line in data.splitlines() if line.strip()]
+    if len(lines) < 2 or not all(line.lstrip()[:1] == b"{" for line in lines):
+        return None
+    try:
+        values = [load(line) for line in lines]
+    except MalformedBody:
+        return None
+    found = ((number, path, text) for number, value in enumerate(values) for path, text in leaves(value))
+    return tuple(Segment(text, Surface.USER, number, f"/{number}{path}") for number, path, text in found), ()
 
 
 def _read(data: bytes, content_type: str) -> tuple[tuple[Segment, ...], tuple[Unscanned, ...]]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from sidecar.protocols import openai_errors
 from sidecar.protocols.json_body import MalformedBody, leaves, load
+from sidecar.protocols.values import binary, body_object, count, index, is_data_url, mapping, named_user, objects
+from sidecar.protocols.values import text as text_of
 from sidecar.protocols.wire import Delta, Piece
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned, UnscannedReason, Usage
 
@@ -35,10 +37,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:  # noqa: ARG001 - the s
 
     Raises: MalformedBody when the body is not JSON, or has no list of messages.
     """
-    body = load(data)
-    if not isinstance(body, dict):
-        raise MalformedBody("the body is not a JSON object")
-    return read_conversation(body, NAME)
+    return read_conversation(body_object(data), NAME)
 
 
 def read_conversation(body: dict[str, Any], protocol: str) -> LlmMessage:
@@ -51,8 +50,8 @@ def read_conversation(body: dict[str, Any], protocol: str) -> LlmMessage:
         raise MalformedBody("'messages' is not a list of objects")
     segments: list[Segment] = []
     unscanned: list[Unscanned] = []
-    for index, message in enumerate(messages):
-        _read_message(message, index, segments, unscanned)
+    for place, message in enumerate(messages):
+        _read_message(message, place, segments, unscanned)
     for key, value in body.items():
         if key != "messages" and not (key == "model" and isinstance(value, str)):
             surface = Surface.TOOL_DEFINITION if key in ("tools", "functions", "response_format") else Surface.USER
@@ -60,43 +59,32 @@ def read_conversation(body: dict[str, Any], protocol: str) -> LlmMessage:
     return LlmMessage(
         protocol=protocol,
         segments=tuple(segments),
-        model=_text(body.get("model")),
+        model=text_of(body.get("model")),
         stream=body.get("stream") is True,
         messages=len(messages),
-        user=_user(body),
+        user=named_user(body),
         unscanned=tuple(unscanned),
     )
 
 
-def _user(body: dict[str, Any]) -> str:
-    """Return who asks, as the body says (DESIGN 5)."""
-    metadata = body.get("metadata")
-    named = metadata.get("user_id") if isinstance(metadata, dict) else ""
-    return _text(body.get("user")) or _text(body.get("safety_identifier")) or _text(named)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _read_message(message: dict[str, Any], index: int, segments: list[Segment], unscanned: list[Unscanned]) -> None:
+def _read_message(message: dict[str, Any], place: int, segments: list[Segment], unscanned: list[Unscanned]) -> None:
     role = message.get("role")
     surface = _SURFACES.get(role, Surface.USER) if isinstance(role, str) else Surface.USER
-    at = f"/messages/{index}"
+    at = f"/messages/{place}"
     for key, value in message.items():
         if key == "content" and isinstance(value, str):
             if value:
-                segments.append(Segment(value, surface, index, f"{at}/content"))
+                segments.append(Segment(value, surface, place, f"{at}/content"))
         elif key == "content" and isinstance(value, list):
             for number, part in enumerate(value):
-                _read_part(part, Segment("", surface, index, f"{at}/content/{number}"), segments, unscanned)
+                _read_part(part, Segment("", surface, place, f"{at}/content/{number}"), segments, unscanned)
         else:
             kind = Surface.TOOL_CALL if key in ("tool_calls", "function_call") else surface
-            segments.extend(Segment(text, kind, index, at + path) for path, text in leaves({key: value}))
+            segments.extend(Segment(text, kind, place, at + path) for path, text in leaves({key: value}))
 
 
 def _read_part(part: Any, at: Segment, segments: list[Segment], unscanned: list[Unscanned]) -> None:
-    said = _text(part.get("text")) if isinstance(part, dict) else _text(part)
+    said = text_of(part.get("text")) if isinstance(part, dict) else text_of(part)
     if said:  # however short: it is the conversation, not an identifier
         path = "/text" if isinstance(part, dict) else ""
         segments.append(Segment(said, at.surface, at.message_index, at.path + path))
@@ -136,87 +124,25 @@ def read_usage(usage: Any) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     return Usage(
-        prompt_tokens=_count(usage.get("prompt_tokens")),
-        completion_tokens=_count(usage.get("completion_tokens")),
-        cached_tokens=_count(_detail(usage, "prompt_tokens_details", "cached_tokens")),
-        reasoning_tokens=_count(_detail(usage, "completion_tokens_details", "reasoning_tokens")),
-        total_tokens=_count(usage.get("total_tokens")),
+        prompt_tokens=count(usage.get("prompt_tokens")),
+        completion_tokens=count(usage.get("completion_tokens")),
+        cached_tokens=count(mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        reasoning_tokens=count(mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+        total_tokens=count(usage.get("total_tokens")),
     )
-
-
-def _detail(usage: dict[str, Any], group: str, name: str) -> Any:
-    details = usage.get(group)
-    return details.get(name) if isinstance(details, dict) else None
-
-
-def _count(value: Any) -> int | None:
-    return value if type(value) is int and 0 <= value < 2**53 else None
 
 
 def read_event(event: Mapping[str, Any]) -> Delta:
     """Return what one chunk says; an error in the middle of a stream is read leaf by leaf."""
     choices = event.get("choices")
+    usage = read_usage(event.get("usage")) or read_usage(mapping(event.get("x_groq")).get("usage"))
+    error = tuple(Piece(Surface.OUTPUT, text, ("error", path)) for path, text in leaves(event.get("error"), "/error"))
     if not isinstance(choices, list):
-        pieces = tuple(Piece(Surface.OUTPUT, text, ("error", path)) for path, text in leaves(dict(event)))
-        return Delta(pieces, _text(event.get("model")), usage=read_usage(event.get("usage")))
-    deltas = [_choice(choice, number) for number, choice in enumerate(choices) if isinstance(choice, dict)]
-    return Delta(
-        pieces=tuple(piece for delta in deltas for piece in delta.pieces),
-        model=_text(event.get("model")),
-        finish=next((delta.finish for delta in deltas if delta.finish), ""),
-        usage=read_usage(event.get("usage")),
-        calls=tuple(call for delta in deltas for call in delta.calls),
-        refusal=any(delta.refusal for delta in deltas),
-    )
-
-
-def _choice(choice: dict[str, Any], number: int) -> Delta:
-    delta, index = choice.get("delta"), _index(choice, number)
-    finish = _text(choice.get("finish_reason"))
-    if not isinstance(delta, dict):
-        return Delta(finish=finish)
-    pieces = [Piece(surface, text, (kind, index)) for kind, surface, text in _texts(delta)]
-    calls = [(index, _index(call, place)) for place, call in enumerate(_calls(delta))]
-    for key, call in zip(calls, _calls(delta), strict=True):
-        if text := _arguments(call):
-            pieces.append(Piece(Surface.TOOL_CALL, text, ("call", *key)))
-    return Delta(tuple(pieces), finish=finish, calls=tuple(calls), refusal=bool(_text(delta.get("refusal"))))
-
-
-def _index(item: dict[str, Any], place: int) -> int:
-    index = item.get("index")
-    return index if type(index) is int else place
-
-
-def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
-    calls = message.get("tool_calls")
-    return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
-
-
-def _arguments(call: dict[str, Any]) -> str:
-    function = call.get("function")
-    return _text(function.get("arguments")) if isinstance(function, dict) else ""
-
-
-def _texts(message: dict[str, Any]) -> list[tuple[str, Surface, str]]:
-    """Return the texts of a message or a delta: content, refusal, reasoning (as DeepSeek and OpenRouter name it)."""
-    found = [
-        ("content", Surface.OUTPUT, _said(message.get("content"))),
-        ("refusal", Surface.OUTPUT, _text(message.get("refusal"))),
-        (
-            "reasoning",
-            Surface.REASONING,
-            _text(message.get("reasoning_content")) or _text(message.get("reasoning")),
-        ),
-    ]
-    return [item for item in found if item[2]]
-
-
-def _said(content: Any) -> str:
-    """Return the text of a content: a string, or the text parts of a list (as Mistral answers)."""
-    if isinstance(content, list):
-        return "".join(_text(part.get("text")) if isinstance(part, dict) else _text(part) for part in content)
-    return _text(content)
+        others = (item for item in leaves(dict(event)) if not item[0].startswith("/error"))
+        pieces = tuple(Piece(Surface.OUTPUT, text, ("other", path)) for path, text in others)
+        return Delta((*pieces, *error), text_of(event.get("model")), usage=usage)
+    deltas = [_said(choice, "delta", number) for number, choice in enumerate(choices) if isinstance(choice, dict)]
+    return _together(deltas, text_of(event.get("model")), usage, error)
 
 
 def read_reply(body: Any) -> LlmReply:
@@ -224,26 +150,85 @@ def read_reply(body: Any) -> LlmReply:
     choices = body.get("choices") if isinstance(body, dict) else None
     if not isinstance(choices, list):
         return LlmReply(segments=tuple(Segment(text, Surface.OUTPUT, -1, path) for path, text in leaves(body)))
-    segments: list[Segment] = []
-    finish, calls, refusal = "", 0, False
-    for number, choice in enumerate(choices):
-        message = choice.get("message") if isinstance(choice, dict) else None
-        if not isinstance(message, dict):
-            continue
-        finish = finish or _text(choice.get("finish_reason"))
-        calls += len(_calls(message))
-        refusal = refusal or bool(_text(message.get("refusal")))
-        segments.extend(Segment(text, surface, number, "/choices") for _, surface, text in _texts(message))
-        called = (_arguments(call) for call in _calls(message))
-        segments.extend(Segment(text, Surface.TOOL_CALL, number, "/choices") for text in called if text)
+    deltas = [_said(choice, "message", number) for number, choice in enumerate(choices) if isinstance(choice, dict)]
+    found = _together(deltas, text_of(body.get("model")), read_usage(body.get("usage")), ())
     return LlmReply(
-        segments=tuple(segments),
-        model=_text(body.get("model")),
-        finish_reason=finish,
-        usage=read_usage(body.get("usage")),
-        tool_calls=calls,
-        refusal=refusal,
+        segments=tuple(Segment(p.text, p.surface, p.channel[1], "/choices") for p in found.pieces),  # type: ignore[index]
+        model=found.model,
+        finish_reason=found.finish,
+        usage=found.usage,
+        tool_calls=len(found.calls),
+        refusal=found.refusal,
+        unscanned=found.unscanned,
     )
+
+
+def _together(deltas: list[Delta], model: str, usage: Usage | None, more: tuple[Piece, ...]) -> Delta:
+    return Delta(
+        pieces=(*(piece for delta in deltas for piece in delta.pieces), *more),
+        model=model,
+        finish=next((delta.finish for delta in deltas if delta.finish), ""),
+        usage=usage,
+        calls=tuple(call for delta in deltas for call in delta.calls),
+        refusal=any(delta.refusal for delta in deltas),
+        unscanned=tuple(item for delta in deltas for item in delta.unscanned),
+    )
+
+
+def _said(choice: dict[str, Any], name: str, number: int) -> Delta:
+    """Return what a choice says in its message or delta. A channel is (kind, choice, ...)."""
+    message, place = choice.get(name), index(choice, number)
+    finish = text_of(choice.get("finish_reason"))
+    if not isinstance(message, dict):
+        return Delta(finish=finish)
+    pieces = [Piece(surface, text, (kind, place)) for kind, surface, text in _texts(message) if text]
+    calls = []
+    for at, call in enumerate(_calls(message)):
+        key = (place, index(call, at))
+        calls.append(key)
+        pieces.extend(Piece(Surface.TOOL_CALL, text, ("call", *key)) for text in _arguments(call))
+    refusal = bool(text_of(message.get("refusal")))
+    sizes = [len(text) for _, text in leaves(message.get("images")) if is_data_url(text)]
+    sizes.append(len(text_of(mapping(message.get("audio")).get("data"))))
+    return Delta(tuple(pieces), finish=finish, calls=tuple(calls), refusal=refusal, unscanned=binary(sizes))
+
+
+def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the calls of a message, the one of the API's old style too."""
+    old = message.get("function_call")
+    return [*objects(message.get("tool_calls")), *([{"function": old}] if isinstance(old, dict) else [])]
+
+
+def _arguments(call: dict[str, Any]) -> list[str]:
+    """Return a call's arguments: JSON as text, or an object (as Mistral and Ollama's compatible API have them)."""
+    function = mapping(call.get("function")) or mapping(call.get("custom"))
+    given = function.get("arguments", function.get("input"))
+    found = [given] if isinstance(given, str) else [text for _, text in leaves(given)]
+    return [text for text in found if text]
+
+
+def _texts(message: dict[str, Any]) -> list[tuple[str, Surface, str]]:
+    """Return the texts of a message or a delta: content, refusal, reasoning (as DeepSeek, OpenRouter and Mistral name it)."""
+    thought = text_of(message.get("reasoning_content")) or text_of(message.get("reasoning"))
+    details = "".join(
+        text_of(part.get("text")) or text_of(part.get("summary")) for part in objects(message.get("reasoning_details"))
+    )
+    return [
+        ("content", Surface.OUTPUT, _content(message.get("content"), thinking=False)),
+        ("refusal", Surface.OUTPUT, text_of(message.get("refusal"))),
+        ("reasoning", Surface.REASONING, thought or details or _content(message.get("content"), thinking=True)),
+        ("transcript", Surface.OUTPUT, text_of(mapping(message.get("audio")).get("transcript"))),
+    ]
+
+
+def _content(content: Any, *, thinking: bool) -> str:
+    """Return the text of a content: a string, or the text (or thinking) parts of a list (as Mistral answers)."""
+    if not isinstance(content, list):
+        return "" if thinking else text_of(content)
+    if thinking:
+        thoughts = (part.get("thinking") for part in objects(content))
+        return "".join(_content(thought, thinking=False) for thought in thoughts)
+    return "".join(text_of(part.get("text")) if isinstance(part, dict) else text_of(part) for part in content)
 
 
 refusal, stream_refusal = openai_errors.refusal, openai_errors.stream_refusal

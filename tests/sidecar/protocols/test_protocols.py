@@ -13,7 +13,14 @@ from sidecar.types import Head
         ("/v1/chat/completions", "openai_chat"),
         ("/v1/chat/completions?api-version=1", "openai_chat"),
         ("/openai/deployments/x/chat/completions", "openai_chat"),
-        ("/v1/embeddings", "opaque"),
+        ("/v1/embeddings", "openai_inputs"),
+        ("/v1/moderations", "openai_inputs"),
+        ("/v1/completions", "openai_completions"),
+        ("/mistral/v1/fim/completions", "openai_completions"),
+        ("/openai/deployments/x/completions", "openai_completions"),
+        ("/v1/responses", "openai_responses"),
+        ("/v1/responses/resp_1/input_items", "opaque"),
+        ("/v1/files", "opaque"),
         ("/v1/x?y=/chat/completions", "opaque"),
         ("", "opaque"),
     ],
@@ -24,4 +31,5 @@ def test_first_protocol_that_matches_reads(path: str, name: str) -> None:
 
 def test_names_are_used_once_and_opaque_stands_last() -> None:
     names = [protocol.NAME for protocol in PROTOCOLS]
-    assert names == ["generate", "openai_chat", "opaque"]
+    assert len(set(names)) == len(names)
+    assert (names[0], names[-1]) == ("generate", "opaque")

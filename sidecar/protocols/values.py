@@ -1,0 +1,82 @@
+"""Small questions to parsed JSON that every protocol asks: is this a string, a count, a list of objects?
+
+In: values of any type, as clients and providers send them. Out: what was wanted, or its empty form.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sidecar.protocols.json_body import MalformedBody, leaves, load
+from sidecar.types import Segment, Surface, Unscanned, UnscannedReason
+
+_LARGEST_COUNT = 2**53  # what JSON numbers carry exactly (RFC 8259, 6)
+_DATA_URL = 100  # a data URL's head is shorter
+
+
+def text(value: Any) -> str:
+    """Return a string, empty for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def count(value: Any) -> int | None:
+    """Return a number of tokens; negative, fractional or huge ones are none."""
+    return value if type(value) is int and 0 <= value < _LARGEST_COUNT else None
+
+
+def total(*numbers: int | None) -> int | None:
+    """Return the sum of the numbers that are told, None when none is."""
+    told = [number for number in numbers if number is not None]
+    return sum(told) if told else None
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return an object, empty for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Return the objects in a list, none for anything else."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def index(item: Mapping[str, Any], place: int, name: str = "index") -> int:
+    """Return where an item says it stands, else its place."""
+    told = item.get(name)
+    return told if type(told) is int else place
+
+
+def body_object(data: bytes) -> dict[str, Any]:
+    """Return the JSON object of a body.
+
+    Raises: MalformedBody for anything else.
+    """
+    body = load(data)
+    if not isinstance(body, dict):
+        raise MalformedBody("the body is not a JSON object")
+    return body
+
+
+def named_user(body: Mapping[str, Any]) -> str:
+    """Return who asks, as a body says (DESIGN 5)."""
+    named = mapping(body.get("metadata")).get("user_id")
+    return text(body.get("user")) or text(body.get("safety_identifier")) or text(named)
+
+
+def segments_of(value: Any, surface: Surface, path: str, place: int = -1) -> Iterator[Segment]:
+    """Yield a value's strings worth scanning as segments; a value that is a string itself counts however short it is."""
+    if isinstance(value, str):
+        if value:
+            yield Segment(value, surface, place, path)
+        return
+    for at, found in leaves(value, path):
+        yield Segment(found, surface, place, at)
+
+
+def is_data_url(value: str) -> bool:
+    """Tell whether a string is a base64 data URL: bytes for eyes and ears."""
+    return value.startswith("data:") and ";base64," in value[:_DATA_URL]
+
+
+def binary(sizes: Iterable[int]) -> tuple[Unscanned, ...]:
+    """Return bytes that are no text as what was not scanned."""
+    return tuple(Unscanned(UnscannedReason.BINARY, size) for size in sizes if size)
