@@ -34,6 +34,7 @@ from sidecar.types import (
     View,
 )
 
+_WITHOUT_BODY = ("GET", "HEAD", "DELETE", "OPTIONS")
 _PLAIN_ENCODINGS = ("", "identity")
 _NOTHING_READ = LlmMessage(protocol="none", segments=())
 
@@ -61,7 +62,10 @@ class Pipeline:
         message = _NOTHING_READ
         try:
             _require_plain(head)
-            message = protocol_for(head).read_request(data, head)
+            wire = protocol_for(head)
+            # A request without a body has nothing to read, whatever its path is otherwise sent; a POST should have one.
+            bare = not data and head.method in _WITHOUT_BODY
+            message = LlmMessage(wire.NAME, ()) if bare else wire.read_request(data, head)
             assessment = self._assess((*message.segments, *_query(head)), deadline_us, contextual.canaries(planted))
         except MalformedBody as error:
             return uninspected(InspectionFailed(FailureKind.MALFORMED_BODY, str(error)), len(data), message)

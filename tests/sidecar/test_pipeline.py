@@ -181,3 +181,10 @@ def test_a_chat_is_looked_at_turn_by_turn() -> None:
         body = json.dumps({"model": "m", "messages": turns[:last]}).encode()
         assert line.inspect(CHAT, body, 1).failure is None
     assert seen == ["turn 0", "turn 1", "turn 2"]
+
+
+def test_a_request_without_a_body_has_nothing_to_read() -> None:
+    """Listing stored completions is a GET of the path that completions are POSTed to."""
+    found = pipeline().inspect(replace(CHAT, method="GET"), b"", 1)
+    assert (found.failure, found.message.protocol, found.message.segments) == (None, "openai_chat", ())
+    assert pipeline().inspect(CHAT, b"", 1).failure is not None
