@@ -18,8 +18,10 @@ from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutatio
 from envoy_data_plane.envoy.type import v3 as type_v3
 from envoy_data_plane.google.protobuf import Struct
 
-from sidecar.envoyconf.spec import INTERNAL_HEADERS, REFUSAL_DETAILS, GatewaySpec
+from sidecar.envoyconf.compression import answer_coding
+from sidecar.envoyconf.spec import CODING_NAMESPACE, INTERNAL_HEADERS, REFUSAL_DETAILS, GatewaySpec
 from sidecar.envoyconf.typed import extension, milliseconds, pack, seconds
+from sidecar.envoyconf.upgrades import websocket
 
 EXT_PROC = "envoy.filters.http.ext_proc"
 CLUSTER_SIDECAR = "sidecar"
@@ -83,6 +85,9 @@ def connection_manager(spec: GatewaySpec) -> hcm.HttpConnectionManager:
             config_source=core.ConfigSource(path_config_source=core.PathConfigSource(path=spec.routes_file)),
         ),
         http_filters=_http_filters(spec),
+        # An extended CONNECT of HTTP/2 (RFC 8441) is a WebSocket like any other.
+        http2_protocol_options=core.Http2ProtocolOptions(allow_connect=True),
+        upgrade_configs=[websocket(_external_processor(spec), _send())] if spec.sockets else [],
         early_header_mutation_extensions=[_strip_internal_headers()],
         local_reply_config=_local_replies(),
         stream_idle_timeout=seconds(spec.idle_timeout_s),
@@ -105,10 +110,13 @@ def _http_filters(spec: GatewaySpec) -> list[hcm.HttpFilter]:
             name="envoy.filters.http.buffer", typed_config=pack(buffer.Buffer(max_request_bytes=spec.max_body_bytes))
         ),
     ]
-    send = hcm.HttpFilter(
+    return [*([*inspection, answer_coding()] if spec.sockets else []), _send()]
+
+
+def _send() -> hcm.HttpFilter:
+    return hcm.HttpFilter(
         name="envoy.filters.http.router", typed_config=pack(router.Router(suppress_envoy_headers=True))
     )
-    return [*(inspection if spec.sockets else []), send]
 
 
 def _external_processor(spec: GatewaySpec) -> ext_proc.ExternalProcessor:
@@ -127,6 +135,9 @@ def _external_processor(spec: GatewaySpec) -> ext_proc.ExternalProcessor:
         response_attributes=response_attributes(spec),
         message_timeout=milliseconds(spec.message_timeout_ms),
         mutation_rules=mutation_rules.HeaderMutationRules(allow_all_routing=True),
+        metadata_options=ext_proc.MetadataOptions(
+            forwarding_namespaces=ext_proc.MetadataOptionsMetadataNamespaces(untyped=[CODING_NAMESPACE])
+        ),
         stat_prefix="douane",
     )
 
@@ -147,10 +158,17 @@ def _local_replies() -> hcm.LocalReplyConfig:
         body=core.DataSource(inline_string="the inspection did not answer in time"),
         body_format_override=_error_body(),
     )
+    upgrade = hcm.ResponseMapper(
+        filter=_where("response.code_details == 'upgrade_failed'"),
+        body=core.DataSource(
+            inline_string="of Upgrades only a WebSocket can be let through (policy setting websocket)"
+        ),
+        body_format_override=_error_body(),
+    )
     envoys = hcm.ResponseMapper(
         filter=_where(f"!response.code_details.startsWith('{REFUSAL_DETAILS}')"), body_format_override=_error_body()
     )
-    return hcm.LocalReplyConfig(mappers=[silent, envoys])
+    return hcm.LocalReplyConfig(mappers=[silent, upgrade, envoys])
 
 
 def _where(expression: str) -> accesslog.AccessLogFilter:

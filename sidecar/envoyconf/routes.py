@@ -3,9 +3,10 @@
 In: a GatewaySpec. Out: a DiscoveryResponse with one RouteConfiguration, as JSON.
 
 Three kinds of route:
-* swift: a POST that announces a body. One gRPC message carries body and attributes.
-* careful: everything else that goes to a provider (GET, chunked or empty bodies, DELETE ...). Request headers are sent too, so
-  that no request passes unseen: with headers SKIP a request without a body would never reach the sidecar.
+* swift: a POST that announces a body as it is. One gRPC message carries body and attributes.
+* careful: everything else that goes to a provider (GET, chunked, compressed or empty bodies, DELETE ...). Request headers
+  are sent too, so that no request passes unseen (with headers SKIP a request without a body would never reach the sidecar) and
+  content-encoding can be taken away.
 * generate: the mission's own call. Headers and the whole body both ways, because both are translated.
 Answers of providers go on without content-length (HTTP/1.1 sends them chunked): the sidecar may put other text into them, and
 where it is not shown their headers (swift) it could not take the header away itself.
@@ -58,6 +59,7 @@ def _provider_routes(provider: Provider, spec: GatewaySpec) -> list[route.Route]
     announced = [
         route.HeaderMatcher(name=":method", string_match=matcher.StringMatcher(exact="POST")),
         route.HeaderMatcher(name="content-length", range_match=Int64Range(start=1, end=2**62)),
+        route.HeaderMatcher(name="content-encoding", present_match=True, invert_match=True),
     ]
     swift = _provider_route(provider, spec, announced)
     swift.name = f"gateway/{provider.name}"

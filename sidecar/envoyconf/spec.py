@@ -15,6 +15,10 @@ INTERNAL_HEADERS = (PROVIDER_HEADER, "x-douane-decision-id")
 # How Envoy tells the sidecar's own refusals from others: their response_code_details. Envoy allows no spaces there.
 REFUSAL_DETAILS = "douane_refused"
 
+# Where Envoy keeps the content-encoding that it took from an answer, and the codings the sidecar can take off (sidecar/inflate.py).
+CODING_NAMESPACE, CODING_KEY = "douane", "coding"
+CODINGS = ("gzip", "x-gzip", "br", "zstd")
+
 
 @dataclass(frozen=True, slots=True)
 class GatewaySpec:

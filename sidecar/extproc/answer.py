@@ -13,6 +13,7 @@ from sidecar.detectors import contextual
 from sidecar.extproc.events import AnswerHead, ResponseBody
 from sidecar.extproc.rewrite import Editor, MakeEditor, Rewriter
 from sidecar.extproc.surroundings import Surroundings
+from sidecar.inflate import Inflater
 from sidecar.leaks import Chain, Find, Originals, PutBack, TakeOut
 from sidecar.policy import Policy
 from sidecar.protocols import ReplyReader, protocol_for
@@ -32,17 +33,30 @@ class Ending:
 class IncomingAnswer:
     """An answer as it comes in. completed turns True when its half of the record has been made."""
 
-    __slots__ = ("_first_byte_us", "_make", "_reader", "_rewriter", "_taken", "body_bytes", "completed", "head")
+    __slots__ = (
+        "_first_byte_us",
+        "_inflater",
+        "_make",
+        "_reader",
+        "_rewriter",
+        "_taken",
+        "body_bytes",
+        "completed",
+        "frames_bytes",
+        "head",
+    )
 
     def __init__(self) -> None:
         self.head = AnswerHead()
         self.body_bytes = 0
+        self.frames_bytes = 0  # what the client sent after the verdict: a WebSocket's
         self.completed = False
         self._reader: ReplyReader | None = None
         self._first_byte_us = 0
         self._make: MakeEditor | None = None
         self._taken: Counter[str] = Counter()
         self._rewriter: Rewriter | None = None
+        self._inflater: Inflater | None = None
 
     def take(self, event: ResponseBody, request: Head, started_us: int) -> None:
         """Read a chunk; the request's head says by which protocol."""
@@ -55,6 +69,18 @@ class IncomingAnswer:
             self._reader = protocol_for(request).reader()
         self._reader.feed(event.data)
 
+    def plain(self, event: ResponseBody) -> ResponseBody:
+        """Return a chunk with its coding taken off.
+
+        Raises: NotInflated for what cannot be read.
+        """
+        coding = (self.head if self.head.status else event.answer or self.head).coding
+        if not coding:
+            return event
+        if self._inflater is None:
+            self._inflater = Inflater(coding)
+        return replace(event, data=self._inflater.feed(event.data, end=event.end))
+
     def change(self, originals: Mapping[str, str], policy: Policy, around: Surroundings) -> None:
         """Prepare what the client's answer shall differ in: leaks taken out, originals of the request's pseudonyms put back."""
         kinds = policy.output_leaks.redacted if policy.mode is Mode.ENFORCE else frozenset()
@@ -66,9 +92,13 @@ class IncomingAnswer:
     def rewritten(self, event: ResponseBody) -> bytes | None:
         """Return what the client gets in place of a chunk, None for the chunk itself."""
         if self._rewriter is None:
-            return None
+            return self.inflated(event)
         new = self._rewriter.feed(event.data, end=event.end)
-        return None if new == event.data else new
+        return self.inflated(event) if new == event.data else new
+
+    def inflated(self, event: ResponseBody) -> bytes | None:
+        """Return a chunk whose coding was taken off, None for one that came plain."""
+        return None if self._inflater is None else event.data
 
     def for_client(self, save: Completion) -> tuple[Completion, Completion]:
         """Return the completion of an answer that came whole as the record keeps it, and as the client reads it."""
@@ -105,7 +135,8 @@ class IncomingAnswer:
         assessment, coverage = around.pipeline.inspect_reply(reply, self.body_bytes, deadline_us, context)
         request_score = verdict.inspection.assessment.score if verdict else 0.0
         aborted = ending.aborted
-        reasons = (*assessment.reasons, *self._reasons())
+        sent = (f"{self.frames_bytes} bytes of frames from the client were not scanned",) if self.frames_bytes else ()
+        reasons = (*assessment.reasons, *self._reasons(), *sent)
         return Completion(
             outcome=Outcome.CLIENT_ABORTED if aborted else self.outcome,
             http_status=self.head.status,

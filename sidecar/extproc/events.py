@@ -22,10 +22,14 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AnswerHead:
-    """What is known of an answer beside its body. details are Envoy's words for where it came from."""
+    """What is known of an answer beside its body.
+
+    details are Envoy's words for where it came from; coding is the content-encoding it came in, where Envoy took the header away.
+    """
 
     status: int = 0
     details: str = ""
+    coding: str = ""
 
     @property
     def local(self) -> bool:
@@ -114,11 +118,12 @@ class Inspect:
 
 @dataclass(frozen=True, slots=True)
 class Proceed:
-    """Let Envoy go on, perhaps with another body and other headers."""
+    """Let Envoy go on, perhaps with another body and other headers; without names headers to take away."""
 
     phase: Phase
     body: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    without: tuple[str, ...] = ()
     reroute: bool = False
 
 

@@ -4,10 +4,21 @@ In: a request that was allowed; a completion. Out: what Envoy is told to send on
 The headers are set by us because the body changes: Envoy answers 500 when content-length no longer fits (ENVOY.md 1).
 """
 
+from dataclasses import replace
+
 from sidecar.extproc.events import Phase, Proceed
 from sidecar.extproc.surroundings import Surroundings
 from sidecar.protocols import generate
-from sidecar.types import Completion, Head
+from sidecar.types import Completion, FailureKind, Head, Inspection, InspectionFailed
+
+
+def aimed(inspection: Inspection, around: Surroundings) -> tuple[Inspection, generate.Target | None]:
+    """Return where a /generate call leads; a name that leads nowhere is a failure with the known names."""
+    try:
+        return inspection, generate.target_of(inspection.message.model, around.models)
+    except generate.UnknownModel as error:
+        failed = inspection.failure or InspectionFailed(FailureKind.UNKNOWN_MODEL, str(error))
+        return replace(inspection, failure=failed), None
 
 
 def provider_call(phase: Phase, head: Head, data: bytes, target: generate.Target, around: Surroundings) -> Proceed:
@@ -21,7 +32,7 @@ def provider_call(phase: Phase, head: Head, data: bytes, target: generate.Target
         ("content-type", "application/json"),
         ("content-length", str(len(body))),
     )
-    return Proceed(phase, body, headers, reroute=True)
+    return Proceed(phase, body, headers, without=("content-encoding",), reroute=True)
 
 
 def mission_answer(completion: Completion, decision_id: str) -> Proceed:

@@ -6,7 +6,7 @@ an answer may come whole, and reader() for an answer that comes in pieces. A new
 
 from typing import Protocol
 
-from sidecar.protocols import generate, opaque, openai_chat
+from sidecar.protocols import generate, opaque, openai_chat, websocket
 from sidecar.types import Head, LlmMessage, LlmReply
 
 
@@ -32,8 +32,8 @@ class WireFormat(Protocol):
     def reader(self) -> ReplyReader: ...
 
 
-# First match wins; opaque reads whatever is left.
-PROTOCOLS: tuple[WireFormat, ...] = (generate, openai_chat, opaque)
+# First match wins: an Upgrade whatever its path, opaque whatever is left.
+PROTOCOLS: tuple[WireFormat, ...] = (websocket, generate, openai_chat, opaque)
 
 
 def protocol_for(head: Head) -> WireFormat:

@@ -14,7 +14,13 @@ SPEC = GatewaySpec(sockets=("/tmp/w-0.sock",), routes_file="routes.json")
 def test_the_sidecar_is_asked_before_the_buffer_lets_headers_go() -> None:
     """Without the buffer behind ext_proc the API key would reach the provider before the verdict (ENVOY.md 1)."""
     names = [f.name for f in connection_manager(SPEC).http_filters]
-    assert names == ["envoy.filters.http.ext_proc", "envoy.filters.http.buffer", "envoy.filters.http.router"]
+    # The answer's coding is kept before ext_proc sees it: filters of an answer run from the last to the first.
+    assert names == [
+        "envoy.filters.http.ext_proc",
+        "envoy.filters.http.buffer",
+        "envoy.filters.http.header_to_metadata",
+        "envoy.filters.http.router",
+    ]
     alone = connection_manager(replace(SPEC, sockets=()))
     assert [f.name for f in alone.http_filters] == ["envoy.filters.http.router"]
 

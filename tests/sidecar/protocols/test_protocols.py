@@ -24,4 +24,4 @@ def test_first_protocol_that_matches_reads(path: str, name: str) -> None:
 
 def test_names_are_used_once_and_opaque_stands_last() -> None:
     names = [protocol.NAME for protocol in PROTOCOLS]
-    assert names == ["generate", "openai_chat", "opaque"]
+    assert names == ["websocket", "generate", "openai_chat", "opaque"]
