@@ -100,6 +100,16 @@ def test_a_bomb_is_refused_and_recorded(enforcing: Installation, upstream: Upstr
     assert len(upstream.received) == before
 
 
+def test_a_bomb_that_drips_is_refused_when_it_is_whole(enforcing: Installation) -> None:
+    bomb = codings.WHOLE["br"](bytes(10_000_000))
+    connection = http.client.HTTPConnection("127.0.0.1", enforcing.ports["port"], timeout=10)
+    pieces = (bytes([byte]) for byte in bomb)
+    headers = {"content-type": "application/json", "content-encoding": "br", "transfer-encoding": "chunked"}
+    connection.request("POST", "/v1/chat/completions", pieces, headers, encode_chunked=True)
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
 def test_a_bomb_takes_no_memory_of_envoy_or_worker(enforcing: Installation) -> None:
     """A gigabyte in each of eight bodies; both processes stay far below one."""
     bombs = [(coding, codings.WHOLE[coding](bytes(1_000_000_000))) for coding in ("zstd", "br")]
