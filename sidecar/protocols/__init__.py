@@ -11,12 +11,15 @@ from sidecar.protocols import (
     openai_completions,
     openai_inputs,
     openai_responses,
+    websocket,
 )
+from sidecar.protocols.reading import AnswerReader, Reader
 from sidecar.protocols.wire import WireFormat
 from sidecar.types import Head
 
-# First match wins; opaque reads whatever is left.
+# First match wins: an Upgrade whatever its path, opaque whatever is left.
 PROTOCOLS: tuple[WireFormat, ...] = (
+    websocket,
     generate,
     openai_chat,
     openai_responses,
@@ -29,3 +32,8 @@ PROTOCOLS: tuple[WireFormat, ...] = (
 def protocol_for(head: Head) -> WireFormat:
     """Return the first protocol that reads calls to this path."""
     return next(protocol for protocol in PROTOCOLS if protocol.matches(head))
+
+
+def reader_for(head: Head) -> AnswerReader:
+    """Return what reads the answer to a request."""
+    return websocket.Counter() if websocket.matches(head) else Reader(protocol_for(head))

@@ -9,7 +9,7 @@ Bounds: MAX_CHARS characters of text and MAX_JSON_BYTES of a body that comes who
 import codecs
 from collections.abc import Hashable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 from sidecar.protocols import text_body
 from sidecar.protocols.frames import ArrayFrames, Frame, Framing, LineFrames, SseFrames
@@ -32,6 +32,17 @@ class Seen:
 
     frame: Frame
     delta: Delta | None = None
+
+
+class AnswerReader(Protocol):
+    """Reads one answer piece by piece. complete is True once the bytes fed so far end it."""
+
+    complete: bool
+    framing: Framing | None
+
+    def feed(self, chunk: bytes, *, end: bool = False) -> list[Seen]: ...
+
+    def finish(self) -> LlmReply: ...
 
 
 class Reader:
