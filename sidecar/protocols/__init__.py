@@ -4,12 +4,21 @@ In: bodies. Out: LlmMessage, LlmReply, and what each event of a streamed answer 
 wire.WireFormat is what a module offers; reading.Reader reads an answer by it. A new protocol is a new file and a line in PROTOCOLS.
 """
 
-from sidecar.protocols import generate, opaque, openai_chat
+from sidecar.protocols import anthropic_messages, bedrock, cohere, gemini, generate, ollama, opaque, openai_chat
 from sidecar.protocols.wire import WireFormat
 from sidecar.types import Head
 
 # First match wins; opaque reads whatever is left.
-PROTOCOLS: tuple[WireFormat, ...] = (generate, openai_chat, opaque)
+PROTOCOLS: tuple[WireFormat, ...] = (
+    generate,
+    openai_chat,
+    anthropic_messages,
+    gemini,
+    bedrock,
+    cohere,
+    ollama,
+    opaque,
+)
 
 
 def protocol_for(head: Head) -> WireFormat:

@@ -13,6 +13,13 @@ from sidecar.types import Head
         ("/v1/chat/completions", "openai_chat"),
         ("/v1/chat/completions?api-version=1", "openai_chat"),
         ("/openai/deployments/x/chat/completions", "openai_chat"),
+        ("/anthropic/v1/messages", "anthropic_messages"),
+        ("/gemini/v1beta/models/m:streamGenerateContent?alt=sse&key=k", "gemini"),
+        ("/bedrock/model/m/converse", "bedrock"),
+        ("/cohere/v2/chat", "cohere"),
+        ("/ollama/api/chat", "ollama"),
+        ("/api/generate", "ollama"),
+        ("/v2/rerank", "opaque"),
         ("/v1/embeddings", "opaque"),
         ("/v1/x?y=/chat/completions", "opaque"),
         ("", "opaque"),
@@ -24,4 +31,13 @@ def test_first_protocol_that_matches_reads(path: str, name: str) -> None:
 
 def test_names_are_used_once_and_opaque_stands_last() -> None:
     names = [protocol.NAME for protocol in PROTOCOLS]
-    assert names == ["generate", "openai_chat", "opaque"]
+    assert names == [
+        "generate",
+        "openai_chat",
+        "anthropic_messages",
+        "gemini",
+        "bedrock",
+        "cohere",
+        "ollama",
+        "opaque",
+    ]
