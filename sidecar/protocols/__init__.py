@@ -5,7 +5,12 @@ wire.WireFormat is what a module offers; reading.Reader reads an answer by it. A
 """
 
 from sidecar.protocols import (
+    anthropic_messages,
+    bedrock,
+    cohere,
+    gemini,
     generate,
+    ollama,
     opaque,
     openai_chat,
     openai_completions,
@@ -25,6 +30,11 @@ PROTOCOLS: tuple[WireFormat, ...] = (
     openai_responses,
     openai_completions,
     openai_inputs,
+    anthropic_messages,
+    gemini,
+    bedrock,
+    cohere,
+    ollama,
     opaque,
 )
 

@@ -100,7 +100,7 @@ class Reader:
             return framing if start[:1] == b"{" else None
         if isinstance(framing, ArrayFrames):
             return framing if start[:1] == b"[" else None
-        return framing if start[:1] not in (b"{", b"<", b"") else None
+        return framing if start[:1] == b"\0" else None  # AWS: the length of a message, which is never 16 MiB and more
 
     def _see(self, frame: Frame) -> Seen:
         data = frame.data
