@@ -121,7 +121,7 @@ def _opened(spec: GatewaySpec, door: str) -> listener.FilterChain:
     selector = on_demand.Config(
         config_source=core.ConfigSource(
             api_config_source=core.ApiConfigSource(
-                api_type=core.ApiConfigSourceApiType.GRPC,
+                api_type=core.ApiConfigSourceApiType.DELTA_GRPC,
                 transport_api_version=core.ApiVersion.V3,
                 grpc_services=[core.GrpcService(envoy_grpc=core.GrpcServiceEnvoyGrpc(cluster_name=CLUSTER_SDS))],
             ),
