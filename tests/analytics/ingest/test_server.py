@@ -38,9 +38,11 @@ class Sink:
 
 
 @asynccontextmanager
-async def running(store: server.Store, metrics: Metrics) -> AsyncIterator[DecisionLogStub]:
+async def running(
+    store: server.Store, metrics: Metrics, cover: server.Cover = lambda rows: 0
+) -> AsyncIterator[DecisionLogStub]:
     with ThreadPoolExecutor(1) as writer:
-        served = server.build(server.DecisionLog(store, metrics, writer))
+        served = server.build(server.DecisionLog(store, cover, metrics, writer))
         port = served.add_insecure_port("127.0.0.1:0")
         await served.start()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
