@@ -144,7 +144,7 @@ def _hosts(connection: Connection, window: Window) -> dict[Workload, list[Passed
         moment, _, client = row.latest.partition(" ")
         values: dict[str, Any] = {name: int(getattr(row, name)) for name in PASS_COUNTERS}
         values |= {"door": row.door, "host": row.host, "llm": row.llm, "listed": bool(row.listed)}
-        host = PassedHost(**names, listed=bool(row.listed), **counts, last_client=client, last_unix_us=int(moment))
+        host = PassedHost(**values, last_client=client, last_unix_us=int(moment))
         found[Workload(*row[:4])].append(host)
     return found
 
