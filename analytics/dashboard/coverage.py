@@ -15,9 +15,9 @@ from analytics.store import coverage
 from analytics.types import DAY_S, HOUR_S, Window
 
 SHOWN_HOSTS = 10
-WIDTH, HEIGHT = 560.0, 130.0
+WIDTH, HEIGHT = 380.0, 120.0
 _GAP_SHARE = 0.25
-_LABELS = 5
+_LABELS = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,5 +130,9 @@ _SILENT_S = 3_600
 def _silent(view: CoverageView, now_unix_s: float) -> list[str]:
     silent = [one for one in view.workloads if one.last_seen_unix_s and now_unix_s - one.last_seen_unix_s > _SILENT_S]
     mute = [one for one in view.workloads if one.last_seen_unix_s is None]
-    found = [f"{len(silent)} workloads have not reported for an hour or more."] if silent else []
-    return found + ([f"{len(mute)} workloads sent calls, but never a coverage report."] if mute else [])
+    found = [f"Not heard of for an hour or more: {_workloads(len(silent))}."] if silent else []
+    return found + ([f"Calls, but never a coverage report, came from {_workloads(len(mute))}."] if mute else [])
+
+
+def _workloads(count: int) -> str:
+    return f"{count} workload" if count == 1 else f"{count} workloads"

@@ -38,16 +38,18 @@ _SIGHT_KEY = ("hour_unix_s", "source", "door", "kind")
 
 def store(connection: Connection, rows: CoverageRows, now_unix_s: int) -> int:
     """Store a report; return how many of its rows were new or of a later revision."""
-    dialect, workload = connection.dialect, rows.workload
+    workload = rows.workload
     source = {"source": rows.source, "last_seen_unix_s": now_unix_s}
     named = {name: getattr(workload, name) for name in _WORKLOAD}
-    connection.execute(_upsert_source(dialect), source | named)
-    changed = 0
-    for host in rows.hosts:
-        changed += connection.execute(_upsert(dialect, PASS_THROUGH), _values(rows.source, host)).rowcount
-    for sight in rows.sights:
-        changed += connection.execute(_upsert(dialect, SIGHTS), _values(rows.source, sight)).rowcount
-    return changed
+    connection.execute(_upsert_source(connection.dialect), source | named)
+    changes = [*((PASS_THROUGH, host) for host in rows.hosts), *((SIGHTS, sight) for sight in rows.sights)]
+    return sum(_changed(connection, table, _values(rows.source, row)) for table, row in changes)
+
+
+def _changed(connection: Connection, table: Table, values: dict[str, Any]) -> int:
+    """Write a row; return 1 when it was new or later. SQLAlchemy keeps an INSERT's rowcount only when asked to."""
+    options = {"preserve_rowcount": True}
+    return connection.execute(_upsert(connection.dialect, table), values, execution_options=options).rowcount
 
 
 def _values(source: str, row: PassThroughRow | SightRow) -> dict[str, Any]:

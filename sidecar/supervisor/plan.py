@@ -42,7 +42,7 @@ def prepare(settings: Settings) -> None:
 
     Raises: ConfigError naming what is wrong and the setting that changes it.
     """
-    for name in ("run", "run/metrics", "spool", "log", "coverage"):
+    for name in ("run", "run/metrics", "spool", "log"):
         (settings.folder / name).mkdir(parents=True, exist_ok=True, mode=0o750)
     for old in (settings.folder / "run" / "metrics").glob("*.db"):
         old.unlink()
