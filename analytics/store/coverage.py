@@ -42,14 +42,15 @@ def store(connection: Connection, rows: CoverageRows, now_unix_s: int) -> int:
     source = {"source": rows.source, "last_seen_unix_s": now_unix_s}
     named = {name: getattr(workload, name) for name in _WORKLOAD}
     connection.execute(_upsert_source(connection.dialect), source | named)
-    changes = [*((PASS_THROUGH, host) for host in rows.hosts), *((SIGHTS, sight) for sight in rows.sights)]
-    return sum(_changed(connection, table, _values(rows.source, row)) for table, row in changes)
+    hosts = sum(_changed(connection, PASS_THROUGH, _values(rows.source, row)) for row in rows.hosts)
+    return hosts + sum(_changed(connection, SIGHTS, _values(rows.source, row)) for row in rows.sights)
 
 
 def _changed(connection: Connection, table: Table, values: dict[str, Any]) -> int:
     """Write a row; return 1 when it was new or later. SQLAlchemy keeps an INSERT's rowcount only when asked to."""
     options = {"preserve_rowcount": True}
-    return connection.execute(_upsert(connection.dialect, table), values, execution_options=options).rowcount
+    result = connection.execute(_upsert(connection.dialect, table), values, execution_options=options)
+    return int(result.rowcount)
 
 
 def _values(source: str, row: PassThroughRow | SightRow) -> dict[str, Any]:

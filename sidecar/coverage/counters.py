@@ -31,13 +31,13 @@ MEANINGS = {
 }
 # Kinds that are no loss: what the others are held against.
 SEEN = frozenset({"streams_started", "watched_s", "pass_through_connections"})
-FILTER = r"ext_proc\.|^tcp\.pass_through_.*\.downstream_cx_total$|^filesystem\.write_failed$"
+FILTER = r"ext_proc\.|^tcp\.passed_.*\.downstream_cx_total$|^filesystem\.write_failed$"
 
 _EXT_PROC = re.compile(
     r"http\.([^.]+)\.ext_proc\.(?:.+\.)?(failure_mode_allowed|message_timeouts|streams_failed|spurious_msgs_received"
     r"|server_half_closed|rejected_header_mutations|streams_started)"
 )
-_TCP = re.compile(r"tcp\.pass_through_([^.]+)\.downstream_cx_total")
+_TCP = re.compile(r"tcp\.passed_([^.]+)\.downstream_cx_total")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def read_counters(body: bytes) -> tuple[Count, ...]:
 
 def _key(name: str) -> tuple[str, str] | None:
     if match := _EXT_PROC.fullmatch(name):
-        return match[1][:32], match[2]
+        return match[1].removesuffix("_opened")[:32], match[2]  # a door's plain and its opened connections are one door
     if match := _TCP.fullmatch(name):
         return match[1][:32], "pass_through_connections"
     return ("", "log_write_failed") if name == "filesystem.write_failed" else None

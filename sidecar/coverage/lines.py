@@ -58,6 +58,7 @@ class _Line(msgspec.Struct):
     upstream: str | None = None
     destination: str | None = None
     client: str | None = None
+    via: str | None = None
     flags: str | None = None
 
 
@@ -99,7 +100,7 @@ def _passage(line: _Line) -> Passage:
         host=host,
         port=port,
         named=named,
-        client=_split(line.client)[0],
+        client=_split(line.via)[0] or _split(line.client)[0],
         started_us=_microseconds(line.start),
         written_us=_microseconds(line.written),
         bytes_out=_bounded(line.bytes_out),

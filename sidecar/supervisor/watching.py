@@ -22,6 +22,7 @@ from sidecar.coverage.deliver import Source, sender
 from sidecar.coverage.llm_hosts import llm_host
 from sidecar.coverage.tally import Tally, tally_path
 from sidecar.coverage.watch import Rim, Watch, open_tally
+from sidecar.envoyconf.providers import PROVIDERS
 from sidecar.supervisor.health import ask
 from sidecar.telemetry import CoverageCounts
 
@@ -74,7 +75,7 @@ class Watching:
 
 
 def _opened(settings: Settings) -> Tally:
-    providers = settings.providers()
+    providers = (*PROVIDERS, *settings.providers())  # one that is served elsewhere is an LLM host at its usual name too
     try:
         tally = open_tally(
             settings.folder, functools.partial(llm_host, providers=providers), lambda: os.urandom(16).hex()

@@ -21,10 +21,15 @@ from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.endpoint import v3 as endpoint
 from envoy_data_plane.envoy.config.listener import v3 as listener
 from envoy_data_plane.envoy.config.route import v3 as route
+from envoy_data_plane.envoy.extensions.bootstrap.internal_listener import v3 as internal_listener
+from envoy_data_plane.envoy.extensions.filters.common.set_filter_state import v3 as filter_state
 from envoy_data_plane.envoy.extensions.filters.http.router import v3 as router
+from envoy_data_plane.envoy.extensions.filters.http.set_filter_state import v3 as set_filter_state
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector import v3 as tls_inspector
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager import v3 as hcm
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tcp_proxy
+from envoy_data_plane.envoy.extensions.transport_sockets.internal_upstream import v3 as internal_upstream
+from envoy_data_plane.envoy.extensions.transport_sockets.raw_buffer import v3 as raw_buffer
 
 from sidecar.coverage.deliver import Source
 from sidecar.coverage.follow import log_path
@@ -32,8 +37,15 @@ from sidecar.coverage.llm_hosts import llm_host
 from sidecar.coverage.tally import Tally
 from sidecar.coverage.watch import Rim, Watch, open_tally
 from sidecar.envoyconf import passthrough_log
-from sidecar.envoyconf.passthrough_log import pass_through_log, pass_through_log_options, pass_through_stat
-from sidecar.envoyconf.typed import milliseconds, pack, socket_address
+from sidecar.envoyconf.passthrough_log import (
+    AUTHORITY_STATE,
+    CLIENT_STATE,
+    pass_through_log,
+    pass_through_log_options,
+    pass_through_stat,
+    passed_requests_log,
+)
+from sidecar.envoyconf.typed import extension, milliseconds, pack, socket_address
 from sidecar.supervisor.health import ask
 from sidecar.telemetry import CoverageCounts
 from tests.support.installation import eventually
@@ -80,12 +92,12 @@ class Echo:
 
 
 class Passing:
-    """A real Envoy with two doors that let everything pass: a tcp_proxy behind tls_inspector, and plain HTTP."""
+    """A real Envoy with three doors that let everything pass: tcp_proxy behind tls_inspector, plain HTTP, and CONNECT."""
 
     def __init__(self, folder: Path, upstream: int) -> None:
         self.folder, self.log = folder, log_path(folder)
         self.log.parent.mkdir(parents=True)
-        self.tcp, self.http, self.admin = free_ports(3)
+        self.tcp, self.http, self.connect, self.admin = free_ports(4)
         (folder / "envoy.json").write_text(json.dumps(self._bootstrap(upstream).to_dict()))
         self.process = self._start()
 
@@ -110,29 +122,40 @@ class Passing:
         self.process.wait(20)
 
     def _bootstrap(self, upstream: int) -> bootstrap.Bootstrap:
-        lines = [self._listener("tcp", self.tcp, self._tcp()), self._listener("http", self.http, self._plain())]
+        lines = [
+            self._listener("tcp", self.tcp, self._tcp("proxy")),
+            self._listener("http", self.http, self._plain()),
+            self._listener("connect", self.connect, self._tunnels()),
+            self._listener("room", 0, self._tcp("connect")),
+        ]
+        room = extension("envoy.bootstrap.internal_listener", internal_listener.InternalListener())
         return bootstrap.Bootstrap(
+            bootstrap_extensions=[room],
             node=core.Node(id="x", cluster="x"),
             admin=bootstrap.Admin(address=socket_address("127.0.0.1", self.admin)),
-            static_resources=bootstrap.BootstrapStaticResources(listeners=lines, clusters=[_to(upstream)]),
+            static_resources=bootstrap.BootstrapStaticResources(listeners=lines, clusters=[_to(upstream), _to_room()]),
         )
 
     def _listener(self, name: str, port: int, filter_: listener.Filter) -> listener.Listener:
         sni = listener.ListenerFilter(
             name="envoy.filters.listener.tls_inspector", typed_config=pack(tls_inspector.TlsInspector())
         )
+        if port:
+            where: dict[str, Any] = {"address": socket_address("127.0.0.1", port)}
+        else:
+            where = {"internal_listener": listener.ListenerInternalListenerConfig()}
         return listener.Listener(
             name=name,
-            address=socket_address("127.0.0.1", port),
+            **where,
             listener_filters=[sni],
             filter_chains=[listener.FilterChain(filters=[filter_])],
         )
 
-    def _tcp(self) -> listener.Filter:
+    def _tcp(self, door: str) -> listener.Filter:
         built = tcp_proxy.TcpProxy(
-            stat_prefix=pass_through_stat("proxy"),
+            stat_prefix=pass_through_stat(door),
             cluster="up",
-            access_log=pass_through_log(str(self.log), "proxy"),
+            access_log=pass_through_log(str(self.log), door),
             access_log_options=pass_through_log_options(),
         )
         return listener.Filter(name="envoy.filters.network.tcp_proxy", typed_config=pack(built))
@@ -141,16 +164,71 @@ class Passing:
         host = route.VirtualHost(
             name="all",
             domains=["*"],
-            routes=[route.Route(match=route.RouteMatch(prefix="/"), route=route.RouteAction(cluster="up"))],
+            routes=[
+                route.Route(name=name, match=route.RouteMatch(prefix=path), route=route.RouteAction(cluster="up"))
+                for name, path in (("plain/inspected", "/seen"), ("plain/passed", "/"))
+            ],
         )
         built = hcm.HttpConnectionManager(
             stat_prefix="plain",
             preserve_external_request_id=True,
-            access_log=pass_through_log(str(self.log), "plain"),
+            access_log=passed_requests_log(str(self.log), "plain", "plain/passed"),
             route_config=route.RouteConfiguration(virtual_hosts=[host]),
             http_filters=[hcm.HttpFilter(name="envoy.filters.http.router", typed_config=pack(router.Router()))],
         )
         return listener.Filter(name="envoy.filters.network.http_connection_manager", typed_config=pack(built))
+
+    def _tunnels(self) -> listener.Filter:
+        """End CONNECT and hand authority and client on to the room, as the forward proxy does."""
+        handed = [(AUTHORITY_STATE, "%REQ(:AUTHORITY)%"), (CLIENT_STATE, "%DOWNSTREAM_REMOTE_ADDRESS%")]
+        upgrade = route.RouteActionUpgradeConfig(
+            upgrade_type="CONNECT", connect_config=route.RouteActionUpgradeConfigConnectConfig()
+        )
+        tunnel = route.Route(
+            match=route.RouteMatch(connect_matcher=route.RouteMatchConnectMatcher()),
+            route=route.RouteAction(cluster="room", upgrade_configs=[upgrade]),
+        )
+        built = hcm.HttpConnectionManager(
+            stat_prefix="connect",
+            upgrade_configs=[hcm.HttpConnectionManagerUpgradeConfig(upgrade_type="CONNECT")],
+            route_config=route.RouteConfiguration(
+                virtual_hosts=[route.VirtualHost(name="all", domains=["*"], routes=[tunnel])]
+            ),
+            http_filters=[
+                hcm.HttpFilter(
+                    name="envoy.filters.http.set_filter_state",
+                    typed_config=pack(set_filter_state.Config(on_request_headers=[_state(*one) for one in handed])),
+                ),
+                hcm.HttpFilter(name="envoy.filters.http.router", typed_config=pack(router.Router())),
+            ],
+        )
+        return listener.Filter(name="envoy.filters.network.http_connection_manager", typed_config=pack(built))
+
+
+def _state(key: str, text: str) -> filter_state.FilterStateValue:
+    return filter_state.FilterStateValue(
+        object_key=key,
+        factory_key=key if key == AUTHORITY_STATE else "envoy.string",
+        format_string=core.SubstitutionFormatString(text_format_source=core.DataSource(inline_string=text)),
+        shared_with_upstream=filter_state.FilterStateValueSharedWithUpstream.ONCE,
+    )
+
+
+def _to_room() -> cluster.Cluster:
+    address = core.Address(envoy_internal_address=core.EnvoyInternalAddress(server_listener_name="room"))
+    inner = core.TransportSocket(name="envoy.transport_sockets.raw_buffer", typed_config=pack(raw_buffer.RawBuffer()))
+    outer = extension(
+        "envoy.transport_sockets.internal_upstream", internal_upstream.InternalUpstreamTransport(transport_socket=inner)
+    )
+    ends = endpoint.LbEndpoint(endpoint=endpoint.Endpoint(address=address))
+    return cluster.Cluster(
+        name="room",
+        connect_timeout=milliseconds(500),
+        load_assignment=endpoint.ClusterLoadAssignment(
+            cluster_name="room", endpoints=[endpoint.LocalityLbEndpoints(lb_endpoints=[ends])]
+        ),
+        transport_socket=core.TransportSocket(name=outer.name, typed_config=outer.typed_config),
+    )
 
 
 def _to(port: int) -> cluster.Cluster:
@@ -200,8 +278,8 @@ def tunnel(envoy: Passing, name: str = "api.openai.com") -> socket.socket:
     return client
 
 
-def plain(envoy: Passing, host: str, **headers: str) -> None:
-    request = urllib.request.Request(f"http://127.0.0.1:{envoy.http}/x", headers={"host": host, **headers})
+def plain(envoy: Passing, host: str, path: str = "/x", **headers: str) -> None:
+    request = urllib.request.Request(f"http://127.0.0.1:{envoy.http}{path}", headers={"host": host, **headers})
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as answer:
         assert answer.read() == b"ok"
 
@@ -269,13 +347,26 @@ def test_names_come_from_sni_authority_or_address(envoy: Passing, watched: Watch
     tunnel(envoy, "pypi.org").close()
     tunnel(envoy, "").close()
     plain(envoy, "ollama.internal:11434")
-    plain(envoy, "ollama.internal:11434", x_request_id="chosen by the client")
+    plain(envoy, "api.openai.com", path="/seen")
+    plain(envoy, "ollama.internal:11434")
     eventually(lambda: len(watched.read()) == 3 and watched.sums()["plain", "ollama.internal"][0] == 2, 5)
     assert {key: sums[0] for key, sums in watched.sums().items()} == {
         ("proxy", "pypi.org"): 1,
         ("proxy", "127.0.0.1"): 1,
         ("plain", "ollama.internal"): 2,
     }
+
+
+def test_a_connect_is_told_by_what_it_asked_for_and_who_asked(envoy: Passing, watched: Watched) -> None:
+    for authority, sent in (("secret.example:22", b"SSH-2.0-x"), ("10.9.8.7:443", hello("api.mistral.ai"))):
+        with socket.create_connection(("127.0.0.1", envoy.connect), 5) as client:
+            client.sendall(f"CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n\r\n".encode())
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+            client.sendall(sent)
+            assert client.recv(4096)
+    eventually(lambda: len(watched.read()) == 2, 5)
+    rows = [(one.door, one.host, one.client) for one in watched.tally.since(0)[0]]
+    assert sorted(set(rows)) == [("connect", "api.mistral.ai", "127.0.0.1"), ("connect", "secret.example", "127.0.0.1")]
 
 
 def test_a_client_cannot_hide_behind_one_request_id(envoy: Passing, watched: Watched) -> None:

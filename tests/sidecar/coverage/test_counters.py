@@ -17,7 +17,7 @@ def test_the_counters_of_each_door_are_read() -> None:
             "http.gateway.ext_proc.douane.failure_mode_allowed": 2,
             "http.gateway.ext_proc.douane.stream_msgs_sent": 900,
             "http.proxy.ext_proc.douane.streams_failed": 1,
-            "http.proxy.ext_proc.message_timeouts": 3,
+            "http.proxy_opened.ext_proc.message_timeouts": 3,
             "filesystem.write_failed": 4,
             f"tcp.{pass_through_stat('proxy')}.downstream_cx_total": 5,
             "tcp.other.downstream_cx_total": 6,

@@ -76,6 +76,11 @@ def test_the_host_is_what_the_client_named_else_an_address(
     assert (found.host, found.port, found.named) == (host, port, named)
 
 
+def test_a_client_behind_connect_is_told_by_what_was_handed_over() -> None:
+    assert read(client="envoy://internal_client_address/", via="10.0.0.7:5000").client == "10.0.0.7"
+    assert read(client="envoy://internal_client_address/").client == ""
+
+
 @pytest.mark.parametrize("kind", ["TcpUpstreamConnected", "TcpPeriodic", "DownstreamStart"])
 def test_a_connection_is_open_until_its_last_line(kind: str) -> None:
     assert read(kind=kind) == replace(PASSAGE, ended=False)

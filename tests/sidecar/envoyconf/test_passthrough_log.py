@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from envoy_data_plane.envoy.extensions.access_loggers.file import v3 as file
+from envoy_data_plane.envoy.extensions.access_loggers.filters.cel import v3 as cel
 
 from sidecar.coverage.lines import read_line
 from sidecar.envoyconf.passthrough_log import (
@@ -10,6 +11,7 @@ from sidecar.envoyconf.passthrough_log import (
     pass_through_log,
     pass_through_log_options,
     pass_through_stat,
+    passed_requests_log,
 )
 
 
@@ -29,6 +31,12 @@ def test_every_line_says_door_host_bytes_and_client() -> None:
     assert {"sni", "authority", "bytes_out", "bytes_in", "duration_ms", "flags", "client", "start"} < set(fields)
 
 
+def test_requests_are_written_down_for_one_route_only() -> None:
+    (built,) = passed_requests_log("/x", "proxy", "proxy/passed")
+    expression = built.filter.extension_filter.typed_config.unpack()
+    assert expression == cel.ExpressionFilter(expression="xds.route_name == 'proxy/passed'")
+
+
 def test_a_tunnel_is_written_down_before_it_ends() -> None:
     options = pass_through_log_options()
     assert options.flush_access_log_on_connected
@@ -43,4 +51,4 @@ def test_the_reader_needs_what_the_writer_writes() -> None:
 
 
 def test_each_door_has_a_count_of_envoys_own() -> None:
-    assert pass_through_stat("proxy") == "pass_through_proxy"
+    assert pass_through_stat("proxy") == "passed_proxy"
