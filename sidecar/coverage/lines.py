@@ -26,7 +26,8 @@ class Passage:
     """What a line says about one connection that passed without inspection.
 
     Units: *_us microseconds since 1970 UTC. bytes_* are sums since the connection began; out is from the client to the host.
-    host is the name the client gave, else the address; named says which. port is 0 when it is not known.
+    host is the name the client gave, else the address; named says which. port is 0 when it is not known. also are further names it
+    gave (a CONNECT to one host with the SNI of another): whoever asks what passed must look at all of them.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Passage:
     bytes_in: int
     ended: bool
     reached: bool
+    also: tuple[tuple[str, int], ...] = ()
 
 
 class _Line(msgspec.Struct):
@@ -92,14 +94,14 @@ def _decodes(line: bytes) -> bool:
 
 
 def _passage(line: _Line) -> Passage:
-    host, port, named = _host(line)
+    (host, port), *also = _names(line) or [_address(line)]
     flags = set((line.flags or "").split(","))
     return Passage(
         key=f"{line.connection}/{line.start}/{(line.stream or '')[:64]}",
         door=clean(line.door)[:32],
         host=host,
         port=port,
-        named=named,
+        named=bool(_names(line)),
         client=_split(line.via)[0] or _split(line.client)[0],
         started_us=_microseconds(line.start),
         written_us=_microseconds(line.written),
@@ -107,21 +109,21 @@ def _passage(line: _Line) -> Passage:
         bytes_in=_bounded(line.bytes_in),
         ended=line.kind in _ENDS,
         reached=line.bytes_in > 0 or not flags & _UNREACHED,
+        also=tuple(also),
     )
 
 
-def _host(line: _Line) -> tuple[str, int, bool]:
-    """Return host, port and whether the client named it: SNI first, then CONNECT, then an HTTP authority, then addresses."""
-    _, upstream_port = _split(line.upstream)
-    for text in (line.sni, line.connect, line.authority):
-        name, port = _split(text)
-        if name:
-            return name, port or _split(line.connect)[1] or upstream_port, True
-    for text in (line.upstream, line.destination):
-        name, port = _split(text)
-        if name:
-            return name, port, False
-    return "_unknown", 0, False
+def _names(line: _Line) -> list[tuple[str, int]]:
+    """Return the (host, port) that the client named: by SNI first, then by CONNECT, then as an HTTP authority."""
+    port = _split(line.connect)[1] or _split(line.upstream)[1]
+    found = [_split(text) for text in (line.sni, line.connect, line.authority)]
+    return list(dict.fromkeys((name, own or port) for name, own in found if name))
+
+
+def _address(line: _Line) -> tuple[str, int]:
+    """Return where a connection without a name went."""
+    found = (_split(line.upstream), _split(line.destination))
+    return next((one for one in found if one[0]), ("_unknown", 0))
 
 
 def _split(text: str | None) -> tuple[str, int]:

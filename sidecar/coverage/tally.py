@@ -216,9 +216,16 @@ class Tally:
 
     def _place(self, passage: Passage) -> _Place:
         """Return the row of a connection that was not seen before."""
-        hour, found = hour_of(passage.started_us), self._llm(passage.host, passage.port)
-        host = passage.host if self._admits(hour, passage.host, llm=bool(found.name)) else OTHER
+        hour = hour_of(passage.started_us)
+        name, found = self._told(passage)
+        host = name if self._admits(hour, name, llm=bool(found.name)) else OTHER
         return _Place(hour, (self._door(passage.door), host, found.name, int(found.listed)))
+
+    def _told(self, passage: Passage) -> tuple[str, Llm]:
+        """Return the name a connection is counted under: if any that the client gave is an LLM host, that one."""
+        names = ((passage.host, passage.port), *passage.also)
+        found = [(name, self._llm(name, port)) for name, port in names]
+        return max(found, key=lambda one: (one[1].listed, bool(one[1].name)))  # the first of equals
 
     def _admits(self, hour: int, host: str, *, llm: bool) -> bool:
         if self._db.execute("SELECT 1 FROM hosts WHERE hour = ? AND host = ?", (hour, host)).fetchone():

@@ -76,6 +76,12 @@ def test_the_host_is_what_the_client_named_else_an_address(
     assert (found.host, found.port, found.named) == (host, port, named)
 
 
+def test_all_names_that_a_client_gave_are_kept() -> None:
+    found = read(sni="pypi.org", connect="api.openai.com:443")
+    assert (found.host, found.also) == ("pypi.org", (("api.openai.com", 443),))
+    assert read(sni="pypi.org", connect="pypi.org:443").also == ()
+
+
 def test_a_client_behind_connect_is_told_by_what_was_handed_over() -> None:
     assert read(client="envoy://internal_client_address/", via="10.0.0.7:5000").client == "10.0.0.7"
     assert read(client="envoy://internal_client_address/").client == ""

@@ -111,6 +111,13 @@ def test_made_up_names_cannot_hide_an_llm_host(tally: Tally, monkeypatch: pytest
     }
 
 
+def test_a_false_sni_does_not_hide_the_host_that_connect_named(tally: Tally) -> None:
+    names = [("pypi.org", "api.openai.com"), ("api.openai.com", "pypi.org"), ("vllm.local", "api.openai.com")]
+    lines = [replace(PASSAGE, key=sni, host=sni, also=((connect, 443),)) for sni, connect in names]
+    tally.take([*lines, replace(PASSAGE, key="4", host="pypi.org", also=(("github.com", 443),))], [], HOUR, None)
+    assert {one.host: one.connections for one in hosts(tally)} == {"api.openai.com": 3, "pypi.org": 1}
+
+
 def test_door_names_are_capped(tally: Tally) -> None:
     tally.take([replace(PASSAGE, key=str(n), door=f"d{n}") for n in range(20)], [], HOUR, None)
     assert len({one.door for one in hosts(tally)}) == module.MAX_DOORS + 1
