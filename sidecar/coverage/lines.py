@@ -95,7 +95,7 @@ def _decodes(line: bytes) -> bool:
 
 def _passage(line: _Line) -> Passage:
     (host, port), *also = _names(line) or [_address(line)]
-    flags = set((line.flags or "").split(","))
+    reached = _reached(line)
     return Passage(
         key=f"{line.connection}/{line.start}/{(line.stream or '')[:64]}",
         door=clean(line.door)[:32],
@@ -106,11 +106,17 @@ def _passage(line: _Line) -> Passage:
         started_us=_microseconds(line.start),
         written_us=_microseconds(line.written),
         bytes_out=_bounded(line.bytes_out),
-        bytes_in=_bounded(line.bytes_in),
+        bytes_in=_bounded(line.bytes_in) if reached else 0,  # what Envoy answered itself came from nowhere
         ended=line.kind in _ENDS,
-        reached=line.bytes_in > 0 or not flags & _UNREACHED,
+        reached=reached,
         also=tuple(also),
     )
+
+
+def _reached(line: _Line) -> bool:
+    """A TCP connection that brought bytes reached its host whatever the flags of earlier attempts; HTTP may answer by itself."""
+    brought = line.bytes_in > 0 and (line.kind or "").startswith("Tcp")
+    return brought or not _UNREACHED.intersection((line.flags or "").split(","))
 
 
 def _names(line: _Line) -> list[tuple[str, int]]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -384,6 +385,11 @@ def test_a_host_that_cannot_be_reached_is_a_failed_attempt(envoy: Passing, watch
     eventually(lambda: ("proxy", "api.anthropic.com") in watched.read(), 5)
     connections, failed, _, back = watched.sums()["proxy", "api.anthropic.com"]
     assert (connections, failed, back) == (1, 1, 0)
+    with pytest.raises(urllib.error.HTTPError, match="503") as refused:
+        plain(envoy, "ollama.internal")
+    refused.value.close()
+    eventually(lambda: ("plain", "ollama.internal") in watched.read(), 5)
+    assert watched.sums()["plain", "ollama.internal"] == [1, 1, 0, 0]
 
 
 def test_rotation_under_traffic_loses_no_connection(

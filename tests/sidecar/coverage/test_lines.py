@@ -96,6 +96,8 @@ def test_a_connection_is_open_until_its_last_line(kind: str) -> None:
 def test_a_host_that_was_never_reached_is_told_by_flags_and_bytes(flags: str) -> None:
     assert not read(flags=flags, bytes_in=0).reached
     assert read(flags=flags, bytes_in=1).reached
+    answered_by_envoy = read(flags=flags, bytes_in=279, kind="DownstreamEnd", authority="x.example")
+    assert (answered_by_envoy.reached, answered_by_envoy.bytes_in) == (False, 0)
 
 
 def test_names_of_strangers_are_made_harmless() -> None:
