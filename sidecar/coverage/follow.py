@@ -5,7 +5,7 @@ A line is handed out once it has its line end; the caller keeps the position in 
 kill at any moment loses and repeats nothing. The file is held open, so that what is written to it after it was moved is still read.
 Rotation: `rotate` moves a file that has grown and its writer is told to open a new one; never before the one moved last was read to
 its end. On disk are at most the file, the one being finished and the one finished last, each about as large as the limit.
-Never: deletes what was not read; writes to the file.
+Never: deletes what was not read, unless `shed` is called because the disk would fill; writes to the file.
 """
 
 import os
@@ -136,6 +136,16 @@ class Follower:
         """A kill between the kept position and the move leaves a file that was read to its end: put it aside now."""
         if self._moved.exists() and self._inode(self._path) == self._position.inode:
             self._moved.replace(self._finished)
+
+    def shed(self, limit_bytes: int) -> bool:
+        """Empty the file when its lines cannot be taken and it is beyond a limit; True when lines were lost by that.
+
+        Its writer appends, so it goes on at the new end.
+        """
+        if self._inode(self._path) == 0 or self._path.stat().st_size <= limit_bytes:
+            return False
+        os.truncate(self._path, 0)
+        return True
 
     @staticmethod
     def _inode(path: Path) -> int:

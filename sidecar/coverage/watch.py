@@ -29,6 +29,7 @@ from sidecar.telemetry import CoverageCounts
 log = logging.getLogger("douane.coverage")
 
 ROTATE_BYTES = 8 * 1024 * 1024  # some 20,000 lines; on disk are at most three such files
+SHED_BYTES = 256 * 1024 * 1024  # of lines that the tally could not take, before they are given up
 _READ_EVERY_S = 1.0
 _LOOK_EVERY_S = 5.0  # what is lost of Envoy's counters when it is killed
 _SEND_EVERY_S = 15.0
@@ -76,6 +77,7 @@ class Watch:
         self._counts = counts
         self._growth = Growth()
         self._looking = asyncio.Lock()
+        self._shed = 0
         self._failing: set[str] = set()
         self._looked_us = (0, 0)  # Envoy's process and when it last answered
         self._follower = Follower(log_path(folder), tally.position)
@@ -122,7 +124,20 @@ class Watch:
         return run
 
     def _follow(self) -> None:
-        """Take every line that is there, then see whether the file has grown too large."""
+        """Take every line that is there. A tally that cannot be written holds lines up, but not until the disk is full."""
+        try:
+            self._read_on()
+        except (sqlite3.Error, OSError):
+            if self._follower.shed(SHED_BYTES):
+                self._shed += 1
+                self._counts.failed("shed")
+                self._rim.say("coverage: the pass-through log was emptied unread, it would have filled the disk")
+            raise
+        if self._shed:
+            self._keep([], [Count("", "log_shed", self._shed)], None)
+            self._shed = 0
+
+    def _read_on(self) -> None:
         while True:
             piece = self._follower.read()
             if not piece.more:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -91,6 +92,27 @@ def test_a_large_log_is_rotated_and_envoy_told(world: World, monkeypatch: pytest
     world.write(4)
     world.watch._follow()
     assert [one.connections for one in world.hosts()] == [4]
+
+
+def test_a_tally_that_cannot_be_written_holds_lines_up_but_does_not_fill_the_disk(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SHED_BYTES", 2000)
+    world.tally._db.execute("CREATE TRIGGER full BEFORE INSERT ON hosts BEGIN SELECT raise(ABORT, 'disk full'); END")
+    world.write(1)
+    with pytest.raises(sqlite3.Error, match="disk full"):
+        world.watch._follow()
+    assert world.said == []
+    world.write(*range(2, 12))
+    with pytest.raises(sqlite3.Error, match="disk full"):
+        world.watch._follow()
+    assert log_path(world.folder).stat().st_size == 0
+    assert world.said == ["coverage: the pass-through log was emptied unread, it would have filled the disk"]
+    world.tally._db.execute("DROP TRIGGER full")
+    world.write(20)
+    world.watch._follow()
+    assert [one.connections for one in world.hosts()] == [1]
+    assert world.counts() == {("", "log_shed"): 1}
 
 
 async def test_counters_grow_by_what_envoy_counted_since(world: World) -> None:
