@@ -23,7 +23,7 @@ MEANINGS = {
     "pass_through_connections": "connections that Envoy itself counted on pass-through",
     "log_write_failed": "writes to a log file that failed: connections passed without a line",
     "lines_unreadable": "lines of the pass-through log, or halves of them, that could not be read",
-    "log_shed": "times the pass-through log was emptied unread, because the tally could not be written and the disk would have filled",
+    "log_shed": "times the pass-through log was emptied unread: the tally could not be written, and the disk would have filled",
     "envoy_restarts": "times Envoy ended unasked: what it counted in the last seconds before is not known",
     "unclean_stops": "times Douane itself was killed: nothing was looked at until the next start",
 }

@@ -3,6 +3,7 @@ import json
 import msgspec
 import pytest
 
+from analytics.insight import coverage as insight
 from sidecar.coverage.counters import MEANINGS, SEEN, Count, Growth, read_counters
 from sidecar.envoyconf.passthrough_log import pass_through_stat
 
@@ -46,8 +47,9 @@ def test_what_is_no_answer_raises(body: bytes) -> None:
         read_counters(body)
 
 
-def test_every_kind_has_a_meaning() -> None:
+def test_every_kind_has_a_meaning_here_and_in_analytics() -> None:
     assert set(MEANINGS) >= SEEN
+    assert (set(MEANINGS), SEEN) == (set(insight.MEANINGS), insight.SEEN)
 
 
 def failed(value: int) -> list[Count]:
