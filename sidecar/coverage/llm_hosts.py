@@ -25,10 +25,10 @@ class Llm:
 _DOMAINS = {
     "openai.com": "openai",
     "chatgpt.com": "openai",
-    "openai.azure.com": "azure_openai",
-    "cognitiveservices.azure.com": "azure_openai",
-    "services.ai.azure.com": "azure_openai",
-    "inference.ai.azure.com": "azure_openai",
+    "openai.azure.com": "azure",
+    "cognitiveservices.azure.com": "azure",
+    "services.ai.azure.com": "azure",
+    "inference.ai.azure.com": "azure",
     "models.github.ai": "github_models",
     "githubcopilot.com": "github_copilot",
     "copilot.microsoft.com": "microsoft_copilot",
@@ -36,7 +36,7 @@ _DOMAINS = {
     "claude.ai": "anthropic",
     "claude.com": "anthropic",
     "generativelanguage.googleapis.com": "gemini",
-    "aiplatform.googleapis.com": "vertex",
+    "aiplatform.googleapis.com": "gemini",
     "gemini.google.com": "gemini",
     "aistudio.google.com": "gemini",
     "mistral.ai": "mistral",
@@ -82,7 +82,7 @@ _DOMAINS = {
 _SHAPES = (
     ("bedrock", ".amazonaws.com", "bedrock"),
     ("bedrock", ".api.aws", "bedrock"),
-    ("", "-aiplatform.googleapis.com", "vertex"),
+    ("", "-aiplatform.googleapis.com", "gemini"),
 )
 # Words between dots and dashes of a name: model servers that people run themselves.
 _WORDS = frozenset(

@@ -4,7 +4,7 @@ from sidecar.coverage.llm_hosts import Llm, llm_host
 from sidecar.envoyconf.providers import PROVIDERS, Provider
 
 
-@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda one: one.name)
+@pytest.mark.parametrize("provider", [one for one in PROVIDERS if one.host], ids=lambda one: one.name)
 def test_hosts_of_the_provider_table_are_listed(provider: Provider) -> None:
     assert llm_host(provider.host, 443) == Llm(provider.name, listed=True)
 
@@ -19,10 +19,10 @@ def test_an_upstream_served_elsewhere_counts_as_its_provider() -> None:
     ("name", "port", "found"),
     [
         ("eu.api.openai.com", 443, "openai"),
-        ("my-company.openai.azure.com", 443, "azure_openai"),
+        ("my-company.openai.azure.com", 443, "azure"),
         ("abc123.us-east-1.aws.endpoints.huggingface.cloud", 443, "huggingface"),
         ("bedrock-runtime.eu-west-1.amazonaws.com", 443, "bedrock"),
-        ("europe-west4-aiplatform.googleapis.com", 443, "vertex"),
+        ("europe-west4-aiplatform.googleapis.com", 443, "gemini"),
         ("generativelanguage.googleapis.com", 443, "gemini"),
         ("claude.ai", 443, "anthropic"),
         ("ollama.internal", 80, "ollama"),
@@ -33,8 +33,14 @@ def test_an_upstream_served_elsewhere_counts_as_its_provider() -> None:
         ("openai.com.relay.example", 443, "openai"),
     ],
 )
-def test_other_llm_hosts_look_like_one(name: str, port: int, found: str) -> None:
-    assert llm_host(name, port) == Llm(found, listed=False)
+def test_llm_hosts_are_known_by_name_and_port(name: str, port: int, found: str) -> None:
+    assert llm_host(name, port).name == found
+
+
+@pytest.mark.parametrize("name", ["claude.ai", "ollama.internal", "team-vllm.svc.cluster.local", "chatgpt.com"])
+def test_hosts_beyond_the_table_only_look_like_one(name: str) -> None:
+    assert not llm_host(name, 443).listed
+    assert llm_host(name, 443).name
 
 
 @pytest.mark.parametrize(

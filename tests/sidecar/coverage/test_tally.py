@@ -104,10 +104,10 @@ def test_made_up_names_cannot_hide_an_llm_host(tally: Tally, monkeypatch: pytest
         ("n1.example", ""): 1,
         ("n2.example", ""): 1,
         ("_other", ""): 7,
-        ("n0.openai.azure.com", "azure_openai"): 1,
-        ("n1.openai.azure.com", "azure_openai"): 1,
-        ("n2.openai.azure.com", "azure_openai"): 1,
-        ("_other", "azure_openai"): 2,
+        ("n0.openai.azure.com", "azure"): 1,
+        ("n1.openai.azure.com", "azure"): 1,
+        ("n2.openai.azure.com", "azure"): 1,
+        ("_other", "azure"): 2,
     }
 
 
