@@ -7,7 +7,7 @@ export NO_PROXY := localhost,127.0.0.1,::1
 export no_proxy := $(NO_PROXY)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check format proto docs chart lock bench bench-detect fuzz train eval clean packages
+.PHONY: help run test test-fast check format proto docs chart lock bench bench-detect bench-doors fuzz train eval clean packages
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ eval: $(VENV)/.dev ## measure what is found and what is wrongly found (DOUANE_DA
 
 bench-detect: $(VENV)/.dev ## measure what inspecting a text costs: 1, 10, 100 KB, hostile texts, a chat of 60 turns
 	$(BIN)/python -m tests.bench.detect $(ARGS)
+
+bench-doors: $(VENV)/.dev ## measure handshakes, TLS opened and passed through, answers held, 2,000 open streams
+	$(BIN)/python -m tests.bench.doors $(ARGS)
 
 fuzz: $(VENV)/.dev ## send texts made by chance through the pipeline for ten minutes (ARGS="--minutes 1")
 	$(BIN)/python -m tests.fuzz $(ARGS)
