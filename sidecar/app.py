@@ -114,9 +114,9 @@ def _monotonic_us() -> int:
     return time.monotonic_ns() // 1000
 
 
-def _pipeline(ruleset: Ruleset) -> Pipeline:
+def _pipeline(ruleset: Ruleset, max_body_bytes: int) -> Pipeline:
     """Return the line with these rules and a memo of its own: what other rules found says nothing about these."""
-    return Pipeline(_monotonic_us, ruleset, Memo(os.urandom(32)))
+    return Pipeline(_monotonic_us, ruleset, Memo(os.urandom(32)), max_body_bytes)
 
 
 class Worker:
@@ -151,7 +151,7 @@ class Worker:
         settings = self.settings
         providers = settings.providers()
         return Surroundings(
-            pipeline=_pipeline(self.packs.current),
+            pipeline=_pipeline(self.packs.current, self.settings.max_body_bytes),
             identifier=Identifier(
                 digest_key(settings),
                 settings.user_header,
@@ -168,7 +168,7 @@ class Worker:
 
     def _rules_changed(self) -> None:
         """Exchanges that begin from now on see the new rules; those under way keep theirs."""
-        self.around = replace(self.around, pipeline=_pipeline(self.packs.current))
+        self.around = replace(self.around, pipeline=_pipeline(self.packs.current, self.settings.max_body_bytes))
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then finish what is under way and deliver what waits."""

@@ -44,6 +44,7 @@ STATION_IMPORTS: dict[str, set[str]] = {
     "sidecar.edit": set(),
     "sidecar.leaks": {"sidecar.edit", "sidecar.policy"},
     "sidecar.identity": set(),
+    "sidecar.inflate": set(),
     "sidecar.refusal": {"sidecar.protocols"},
     "sidecar.protocols": set(),
     "sidecar.record": {"sidecar.edit"},

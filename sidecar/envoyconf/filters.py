@@ -21,8 +21,16 @@ from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutatio
 from envoy_data_plane.envoy.type import v3 as type_v3
 from envoy_data_plane.google.protobuf import Struct
 
-from sidecar.envoyconf.spec import CLUSTER_SIDECAR, INTERNAL_HEADERS, REFUSAL_DETAILS, GatewaySpec
+from sidecar.envoyconf.compression import answer_coding
+from sidecar.envoyconf.spec import (
+    CLUSTER_SIDECAR,
+    CODING_NAMESPACE,
+    INTERNAL_HEADERS,
+    REFUSAL_DETAILS,
+    GatewaySpec,
+)
 from sidecar.envoyconf.typed import dns_cache, extension, milliseconds, pack, seconds
+from sidecar.envoyconf.upgrades import websocket
 
 EXT_PROC = "envoy.filters.http.ext_proc"
 
@@ -90,7 +98,9 @@ def connection_manager(spec: GatewaySpec, table: str) -> hcm.HttpConnectionManag
             config_source=core.ConfigSource(path_config_source=core.PathConfigSource(path=spec.table_file(table))),
         ),
         http_filters=_http_filters(spec, table),
-        upgrade_configs=[hcm.HttpConnectionManagerUpgradeConfig(upgrade_type="CONNECT")] if table == "proxy" else [],
+        # An extended CONNECT of HTTP/2 (RFC 8441) is a WebSocket like any other.
+        http2_protocol_options=core.Http2ProtocolOptions(allow_connect=True),
+        upgrade_configs=_upgrades(spec, table),
         early_header_mutation_extensions=[_strip_internal_headers()],
         local_reply_config=_local_replies(),
         stream_idle_timeout=seconds(spec.idle_timeout_s),
@@ -113,12 +123,22 @@ def _http_filters(spec: GatewaySpec, table: str) -> list[hcm.HttpFilter]:
             name="envoy.filters.http.buffer", typed_config=pack(buffer.Buffer(max_request_bytes=spec.max_body_bytes))
         ),
     ]
-    send = hcm.HttpFilter(
-        name="envoy.filters.http.router", typed_config=pack(router.Router(suppress_envoy_headers=True))
-    )
     by_host = [] if table == "gateway" else [_resolver()]
     tunnel = [_named_host()] if table == "proxy" else []
-    return [*(inspection if spec.sockets else []), *tunnel, *by_host, send]
+    return [*([*inspection, answer_coding()] if spec.sockets else []), *tunnel, *by_host, _send()]
+
+
+def _send() -> hcm.HttpFilter:
+    return hcm.HttpFilter(
+        name="envoy.filters.http.router", typed_config=pack(router.Router(suppress_envoy_headers=True))
+    )
+
+
+def _upgrades(spec: GatewaySpec, table: str) -> list[hcm.HttpConnectionManagerUpgradeConfig]:
+    by_host = [] if table == "gateway" else [_resolver()]
+    sockets = [websocket(_external_processor(spec), [*by_host, _send()])] if spec.sockets else []
+    tunnels = [hcm.HttpConnectionManagerUpgradeConfig(upgrade_type="CONNECT")] if table == "proxy" else []
+    return [*sockets, *tunnels]
 
 
 def _resolver() -> hcm.HttpFilter:
@@ -159,6 +179,9 @@ def _external_processor(spec: GatewaySpec) -> ext_proc.ExternalProcessor:
         response_attributes=response_attributes(spec),
         message_timeout=milliseconds(spec.message_timeout_ms),
         mutation_rules=mutation_rules.HeaderMutationRules(allow_all_routing=True),
+        metadata_options=ext_proc.MetadataOptions(
+            forwarding_namespaces=ext_proc.MetadataOptionsMetadataNamespaces(untyped=[CODING_NAMESPACE])
+        ),
         stat_prefix="douane",
     )
 
@@ -179,10 +202,17 @@ def _local_replies() -> hcm.LocalReplyConfig:
         body=core.DataSource(inline_string="the inspection did not answer in time"),
         body_format_override=_error_body(),
     )
+    upgrade = hcm.ResponseMapper(
+        filter=_where("response.code_details == 'upgrade_failed'"),
+        body=core.DataSource(
+            inline_string="of Upgrades only a WebSocket can be let through (policy setting websocket)"
+        ),
+        body_format_override=_error_body(),
+    )
     envoys = hcm.ResponseMapper(
         filter=_where(f"!response.code_details.startsWith('{REFUSAL_DETAILS}')"), body_format_override=_error_body()
     )
-    return hcm.LocalReplyConfig(mappers=[silent, envoys])
+    return hcm.LocalReplyConfig(mappers=[silent, upgrade, envoys])
 
 
 def _where(expression: str) -> accesslog.AccessLogFilter:

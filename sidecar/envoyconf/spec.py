@@ -25,6 +25,10 @@ CLUSTER_INSPECTION = "inspection"  # the internal listener where CONNECT's tunne
 CLUSTER_PASSED = "passed"
 CLUSTER_ORIGINAL = "original"
 
+# Where Envoy keeps the content-encoding that it took from an answer, and the codings the sidecar can take off (sidecar/inflate.py).
+CODING_NAMESPACE, CODING_KEY = "douane", "coding"
+CODINGS = ("gzip", "x-gzip", "br", "zstd")
+
 
 @dataclass(frozen=True, slots=True)
 class GatewaySpec:
