@@ -1,9 +1,11 @@
 // java.net.http.HttpClient, started from source. It heeds https.proxyHost and javax.net.ssl.trustStore, which JAVA_TOOL_OPTIONS
 // may carry, and no other variable. Rows: see programs/rows.py.
+import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -24,9 +26,18 @@ public class WithHttpClient {
                 .header("x-api-key", "sk-client")
                 .POST(HttpRequest.BodyPublishers.ofString(call[3]))
                 .build();
-            HttpResponse<byte[]> answer = client.send(request, HttpResponse.BodyHandlers.ofByteArray());
-            String seen = Base64.getEncoder().encodeToString(answer.body());
-            rows.add(String.format("[\"%s\",\"%s\",\"%d\",\"%s\"]", call[0], call[1], answer.statusCode(), seen));
+            String outcome;
+            byte[] seen;
+            try {
+                HttpResponse<byte[]> answer = client.send(request, HttpResponse.BodyHandlers.ofByteArray());
+                outcome = String.valueOf(answer.statusCode());
+                seen = answer.body();
+            } catch (IOException error) {
+                outcome = error.getClass().getSimpleName();
+                seen = error.toString().getBytes(StandardCharsets.UTF_8);
+            }
+            String told = Base64.getEncoder().encodeToString(seen);
+            rows.add(String.format("[\"%s\",\"%s\",\"%s\",\"%s\"]", call[0], call[1], outcome, told));
         }
         System.out.println("[" + String.join(",", rows) + "]");
     }

@@ -1,8 +1,8 @@
 """What a client program prints: one line of JSON, a list of rows [format, step, outcome, seen].
 
 A step is plain, stream or attack. SDKs: outcome is "ok" or the exception's class, seen is the text or the exception's words.
-Plain HTTP clients: outcome is the status, seen is the body in base64; what they call stands in the file that CALLS names, one call a
-line: format, step, URL and JSON body, separated by tabs.
+Plain HTTP clients: outcome is the status, seen is the body in base64; or as SDKs where there was no answer.
+What they call stands in the file that CALLS names, one call a line: format, step, URL and JSON body, separated by tabs.
 These programs know nothing of Douane: proxy, trust and base URLs come from the variables that the libraries themselves read.
 """
 
@@ -47,5 +47,16 @@ def calls() -> Iterator[tuple[str, str, str, bytes]]:
         yield format_name, step, url, body.encode()
 
 
-def http_row(format_name: str, step: str, status: int | str, body: bytes) -> Row:
-    return format_name, step, str(status), base64.b64encode(body).decode()
+def try_http(post: Callable[[str, bytes], tuple[int, bytes]]) -> Iterator[Row]:
+    """Yield the rows of a plain HTTP client; post returns status and body."""
+    for format_name, step, url, body in calls():
+        try:
+            status, answered = post(url, body)
+        except Exception as error:  # noqa: BLE001 - as in _row
+            yield format_name, step, type(error).__name__, _encoded(repr(error).encode())
+        else:
+            yield format_name, step, str(status), _encoded(answered)
+
+
+def _encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()

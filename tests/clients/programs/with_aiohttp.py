@@ -3,16 +3,15 @@
 import asyncio
 
 import aiohttp
-from rows import HEADERS, Row, calls, http_row, print_rows
+from rows import HEADERS, print_rows, try_http
 
 
-async def rows() -> list[Row]:
-    found = []
-    async with aiohttp.ClientSession(trust_env=True) as session:
-        for format_name, step, url, body in calls():
-            async with session.post(url, data=body, headers=HEADERS) as answer:
-                found.append(http_row(format_name, step, answer.status, await answer.read()))
-    return found
+async def send(session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[int, bytes]:
+    async with session.post(url, data=body, headers=HEADERS) as answer:
+        return answer.status, await answer.read()
 
 
-print_rows(iter(asyncio.run(rows())))
+with asyncio.Runner() as runner:
+    session = aiohttp.ClientSession(trust_env=True, loop=runner.get_loop())
+    print_rows(try_http(lambda url, body: runner.run(send(session, url, body))))
+    runner.run(session.close())

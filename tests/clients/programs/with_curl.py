@@ -4,34 +4,26 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from rows import HEADERS, Row, calls, http_row, print_rows
+from rows import HEADERS, Row, print_rows, try_http
 
-VERSION = sys.argv[1]
+OPTIONS = ("-sS", "-N", "-m", "30", sys.argv[1], "--data-binary", "@-", "-w", "\n%{http_code} %{http_version}")
+NAMED = [part for name, value in HEADERS.items() for part in ("-H", f"{name}: {value}")]
+spoken = set()
+
+
+def post(url: str, body: bytes) -> tuple[int, bytes]:
+    done = subprocess.run(["curl", *OPTIONS, *NAMED, url], input=body, capture_output=True, check=False)
+    if done.returncode:
+        raise OSError(done.stderr.decode())
+    text, _, last = done.stdout.rpartition(b"\n")
+    status, _, version = last.decode().partition(" ")
+    if url.startswith("https:"):
+        spoken.add(version)
+    return int(status), text
 
 
 def rows() -> Iterator[Row]:
-    spoken = set()
-    headers = [part for name, value in HEADERS.items() for part in ("-H", f"{name}: {value}")]
-    for format_name, step, url, body in calls():
-        command = [
-            "curl",
-            "-sS",
-            "-N",
-            "-m",
-            "30",
-            VERSION,
-            *headers,
-            "--data-binary",
-            "@-",
-            "-w",
-            "\n%{http_code} %{http_version}",
-        ]
-        done = subprocess.run([*command, url], input=body, capture_output=True, check=False)
-        text, _, last = done.stdout.rpartition(b"\n")
-        status, _, version = last.decode().partition(" ")
-        if url.startswith("https:"):
-            spoken.add(version)
-        yield http_row(format_name, step, status, text or done.stderr)
+    yield from try_http(post)
     yield "", "version", ",".join(sorted(spoken)), ""
 
 

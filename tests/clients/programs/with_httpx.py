@@ -1,16 +1,12 @@
 """httpx."""
 
-from collections.abc import Iterator
-
 import httpx
-from rows import HEADERS, Row, calls, http_row, print_rows
+from rows import HEADERS, print_rows, try_http
 
+with httpx.Client(timeout=30) as client:
 
-def rows() -> Iterator[Row]:
-    with httpx.Client(timeout=30) as client:
-        for format_name, step, url, body in calls():
-            with client.stream("POST", url, content=body, headers=HEADERS) as answer:
-                yield http_row(format_name, step, answer.status_code, b"".join(answer.iter_bytes()))
+    def post(url: str, body: bytes) -> tuple[int, bytes]:
+        with client.stream("POST", url, content=body, headers=HEADERS) as answer:
+            return answer.status_code, b"".join(answer.iter_bytes())
 
-
-print_rows(rows())
+    print_rows(try_http(post))

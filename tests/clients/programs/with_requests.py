@@ -1,16 +1,12 @@
 """requests."""
 
-from collections.abc import Iterator
-
 import requests
-from rows import HEADERS, Row, calls, http_row, print_rows
+from rows import HEADERS, print_rows, try_http
 
+with requests.Session() as session:
 
-def rows() -> Iterator[Row]:
-    with requests.Session() as session:
-        for format_name, step, url, body in calls():
-            with session.post(url, data=body, headers=HEADERS, stream=True, timeout=30) as answer:
-                yield http_row(format_name, step, answer.status_code, b"".join(answer.iter_content(None)))
+    def post(url: str, body: bytes) -> tuple[int, bytes]:
+        with session.post(url, data=body, headers=HEADERS, stream=True, timeout=30) as answer:
+            return answer.status_code, b"".join(answer.iter_content(None))
 
-
-print_rows(rows())
+    print_rows(try_http(post))
