@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_worker(commands)
     _add_certificates(commands)
+    _add_authority(commands)
     _add_scan(commands)
     _add_rules(commands)
     return parser
@@ -120,6 +121,20 @@ def _add_certificates(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     answers = commands.add_parser("certificates", help="answer Envoy for certificates (started by `douane up`)")
     answers.add_argument("--data", type=Path, help="data folder")
     answers.set_defaults(run=_certificates)
+
+
+def _add_authority(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """`ca`, `env` and `run`: their options are light, what they do is imported when it is asked for."""
+    from sidecar.certs.options import add_commands
+
+    for parser in add_commands(commands):
+        parser.set_defaults(run=_authority)
+
+
+def _authority(parsed: argparse.Namespace) -> int:
+    from sidecar.certs.command import command
+
+    return command(_settings(parsed), parsed)
 
 
 def _add_scan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
