@@ -1,8 +1,11 @@
 """The doors, as the environment a client is started with: base URLs, or a proxy and whom to trust.
 
-The variables are those that the libraries read by themselves, see VARIABLES; programs are the same at every door.
+The variables are those that the libraries read by themselves; programs are the same at every door.
 """
 
+import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,15 +73,12 @@ def gateway(douane: Installation) -> Door:
     return Door("gateway", bases, _sdk_bases(bases))
 
 
-def proxy(douane: Installation, folder: Path) -> Door:
-    """The providers' own names, reached through the forward proxy."""
-    address, _, port = douane.proxy.removeprefix("http://").partition(":")
-    through = {name: douane.proxy for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")}
-    trusted = trust(douane.authority, folder)
-    java = f"{trusted['JAVA_TOOL_OPTIONS']} -Dhttps.proxyHost={address} -Dhttps.proxyPort={port}"
-    java += f" -Dhttp.proxyHost={address} -Dhttp.proxyPort={port}"
-    more = {"NODE_USE_ENV_PROXY": "1", "JAVA_TOOL_OPTIONS": java, "OLLAMA_HOST": _REAL["ollama"]}
-    return Door("proxy", _REAL, {**through, **trusted, **more})
+def proxy(douane: Installation) -> Door:
+    """The providers' own names, and the environment that `douane env` prints; nothing else but where Ollama is."""
+    options = ["--shell=json", f"--data={douane.data}", f"--proxy-port={douane.ports['proxy-port']}"]
+    command = [sys.executable, "-m", "sidecar", "env", *options]
+    done = subprocess.run(command, cwd=douane.data, capture_output=True, check=True, timeout=60)
+    return Door("proxy", _REAL, {**json.loads(done.stdout), "OLLAMA_HOST": _REAL["ollama"]})
 
 
 def trust(certificate: Path, folder: Path) -> dict[str, str]:

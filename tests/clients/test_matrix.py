@@ -53,7 +53,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     douane = Installation(
         folder / "data", DOUANE_UPSTREAMS=upstreams(host), DOUANE_UPSTREAM_CA_FILE=str(host.authority)
     ).wait()
-    doors = {door.name: door for door in (direct(host, folder), gateway(douane), proxy(douane, folder))}
+    doors = {door.name: door for door in (direct(host, folder), gateway(douane), proxy(douane))}
     for door in doors.values():
         (folder / f"{door.name}.calls").write_text(file_of(calls(door.bases)))
     world = World(douane, doors, folder)
