@@ -61,7 +61,7 @@ def upstreams(host: LlmHost) -> str:
 
 def direct(host: LlmHost, folder: Path) -> Door:
     """No Douane: what works here and not elsewhere is Douane's fault."""
-    bases = {name: f"{host.url}/" for name in _REAL}
+    bases = dict.fromkeys(_REAL, f"{host.url}/")
     bases |= {"openai": f"{host.url}/v1/", "openrouter": f"{host.url}/api/v1/", "ollama": f"{host.plain_url}/"}
     return Door("direct", bases, {**_sdk_bases(bases), **trust(host.authority, folder)})
 

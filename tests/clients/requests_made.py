@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from tests.support.calls import ATTACK
 from tests.support.llm_host.application import answer_to
 
+_AZURE = "/openai/deployments/gpt4o-eu"
 _CLAUDE = "anthropic.claude-3-5-sonnet-20240620-v1:0"
 _GEMINI = "v1beta/models/gemini-2.5-flash:"
 
@@ -20,7 +21,7 @@ _GEMINI = "v1beta/models/gemini-2.5-flash:"
 class Format:
     """A wire format: its provider, path for whole and for streamed answers, and the JSON around a text.
 
-    Shape: text_at leads to the place of the text in body; stream is what is added to the body to have it streamed.
+    Shape: TEXT stands in body for the text; stream is what is added to the body to have it streamed, None where that cannot be.
     """
 
     name: str
@@ -48,17 +49,20 @@ FORMATS: tuple[Format, ...] = (
     Format("openai_completions", "openai", "/v1/completions", {"model": "gpt-3.5-turbo-instruct", "prompt": "TEXT"}, _STREAM),
     Format("openai_embeddings", "openai", "/v1/embeddings", {"model": "text-embedding-3-small", "input": "TEXT"}),
     Format("openai_moderations", "openai", "/v1/moderations", {"model": "omni-moderation-latest", "input": "TEXT"}),
-    Format("azure_chat", "azure", "/openai/deployments/gpt4o-eu/chat/completions?api-version=2024-10-21", _openai("gpt-4o"), _STREAM),
+    Format("azure_chat", "azure", f"{_AZURE}/chat/completions?api-version=2024-10-21", _openai("gpt-4o"), _STREAM),
     Format("openrouter_chat", "openrouter", "/api/v1/chat/completions", _openai("meta-llama/llama-3.3-70b-instruct"), _STREAM),
     Format("mistral_chat", "mistral", "/v1/chat/completions", _openai("mistral-small-latest"), _STREAM),
-    Format("anthropic_messages", "anthropic", "/v1/messages", {**_openai("claude-sonnet-4-5"), "max_tokens": 100}, _STREAM),
+    Format("anthropic_messages", "anthropic", "/v1/messages", {**_openai("claude-local"), "max_tokens": 100}, _STREAM),
     Format("gemini_generate", "gemini", f"/{_GEMINI}generateContent", _GEMINI_BODY, {}, f"/{_GEMINI}streamGenerateContent?alt=sse"),
     Format("gemini_array", "gemini", f"/{_GEMINI}generateContent", _GEMINI_BODY, {}, f"/{_GEMINI}streamGenerateContent"),
     Format(
         "bedrock_converse", "bedrock", f"/model/{_CLAUDE}/converse",
         {"messages": [{"role": "user", "content": [{"text": "TEXT"}]}]}, {}, f"/model/{_CLAUDE}/converse-stream",
     ),
-    Format("bedrock_invoke", "bedrock", f"/model/{_CLAUDE}/invoke", _CLAUDE_BODY, {}, f"/model/{_CLAUDE}/invoke-with-response-stream"),
+    Format(
+        "bedrock_invoke", "bedrock", f"/model/{_CLAUDE}/invoke",
+        _CLAUDE_BODY, {}, f"/model/{_CLAUDE}/invoke-with-response-stream",
+    ),
     Format("cohere_chat", "cohere", "/v2/chat", _openai("command-a-03-2025"), _STREAM),
     Format("ollama_chat", "ollama", "/api/chat", {**_openai("llama3.2"), "stream": False}, _STREAM),
     Format("ollama_generate", "ollama", "/api/generate", {"model": "llama3.2", "prompt": "TEXT", "stream": False}, _STREAM),

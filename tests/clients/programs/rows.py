@@ -1,7 +1,7 @@
 """What a client program prints: one line of JSON, a list of rows [format, step, outcome, seen].
 
 A step is plain, stream or attack. SDKs: outcome is "ok" or the exception's class, seen is the text or the exception's words.
-Plain HTTP clients: outcome is the status, seen is the body in base64; or as SDKs where there was no answer.
+Plain HTTP clients: the status, and the body in base64; without an answer as SDKs.
 What they call stands in the file that CALLS names, one call a line: format, step, URL and JSON body, separated by tabs.
 These programs know nothing of Douane: proxy, trust and base URLs come from the variables that the libraries themselves read.
 """

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import anthropic
 from rows import Row, print_rows, try_sdk
 
-MODEL = "claude-sonnet-4-5"
+MODEL = "claude-local"
 
 
 def message(client: anthropic.Anthropic, text: str) -> str:

@@ -56,7 +56,7 @@ def events(body: Body) -> Iterator[dict[str, Any]]:
 
 
 def _head(body: Body) -> dict[str, Any]:
-    model = body.get("model", "claude-sonnet-4-5")
+    model = body.get("model", "claude-local")
     return {"id": "msg_01A", "type": "message", "role": "assistant", "model": model}
 
 
