@@ -22,10 +22,12 @@ from envoy_data_plane.envoy.type import v3 as type_v3
 from envoy_data_plane.google.protobuf import Struct
 
 from sidecar.envoyconf.compression import answer_coding
+from sidecar.envoyconf.here import http_refusal
 from sidecar.envoyconf.spec import (
     CLUSTER_SIDECAR,
     CODING_NAMESPACE,
     INTERNAL_HEADERS,
+    NAMED_HOST,
     REFUSAL_DETAILS,
     GatewaySpec,
 )
@@ -129,9 +131,7 @@ def _http_filters(spec: GatewaySpec, table: str) -> list[hcm.HttpFilter]:
             name="envoy.filters.http.buffer", typed_config=pack(buffer.Buffer(max_request_bytes=spec.max_body_bytes))
         ),
     ]
-    by_host = [] if table == "gateway" else [_resolver()]
-    tunnel = [_named_host()] if table == "proxy" else []
-    return [*([*inspection, answer_coding()] if spec.sockets else []), *tunnel, *by_host, _send()]
+    return [*([*inspection, answer_coding()] if spec.sockets else []), *_by_host(table), _send()]
 
 
 def _send() -> hcm.HttpFilter:
@@ -140,23 +140,28 @@ def _send() -> hcm.HttpFilter:
     )
 
 
+def _by_host(table: str) -> list[hcm.HttpFilter]:
+    """Return what finds the host that a request names, and at the proxy refuses those that turn out to be this machine."""
+    resolver = [] if table == "gateway" else [_resolver()]
+    return [_named_host(), *resolver, http_refusal()] if table == "proxy" else resolver
+
+
 def _upgrades(spec: GatewaySpec, table: str) -> list[hcm.HttpConnectionManagerUpgradeConfig]:
-    by_host = [] if table == "gateway" else [_resolver()]
-    sockets = [websocket(_external_processor(spec), [*by_host, _send()])] if spec.sockets else []
+    sockets = [websocket(_external_processor(spec), [*_by_host(table), _send()])] if spec.sockets else []
     tunnels = [hcm.HttpConnectionManagerUpgradeConfig(upgrade_type="CONNECT")] if table == "proxy" else []
     return [*sockets, *tunnels]
 
 
 def _resolver() -> hcm.HttpFilter:
     """Find the host that a request names; only routes that lead to it wait for that."""
-    resolved = forward_filter.FilterConfig(dns_cache_config=dns_cache())
+    resolved = forward_filter.FilterConfig(dns_cache_config=dns_cache(), save_upstream_address=True)
     return hcm.HttpFilter(name="envoy.filters.http.dynamic_forward_proxy", typed_config=pack(resolved))
 
 
 def _named_host() -> hcm.HttpFilter:
     """Hand the host that CONNECT names on to the tunnel: what is not opened goes there."""
     value = filter_state.FilterStateValue(
-        object_key="envoy.upstream.dynamic_host",
+        object_key=NAMED_HOST,
         format_string=core.SubstitutionFormatString(
             text_format_source=core.DataSource(inline_string="%REQ(:AUTHORITY)%")
         ),
