@@ -69,4 +69,6 @@ def test_doors_by_host_look_names_up_and_the_proxy_hands_its_target_on() -> None
     for name in ("proxy", "proxy-opened", "transparent-opened"):
         manager = connection_manager(SPEC, name)
         behind = [f.name for f in manager.http_filters][3:]
-        assert [f.name for f in manager.upgrade_configs[0].filters][2:] == behind  # a WebSocket is led as any request is
+        assert [f.name for f in manager.upgrade_configs[0].filters][
+            2:
+        ] == behind  # a WebSocket is led as any request is
