@@ -131,7 +131,7 @@ class Worker:
         self.packs = PacksFolder(packs_path(settings), self.counts.packs_read, required=settings.packs_dir is not None)
         self.around = self._surroundings()
         self.threads = ThreadPoolExecutor(2, thread_name_prefix="inspect")
-        self.channel = grpc.aio.insecure_channel(_analytics_address(settings))
+        self.channel = grpc.aio.insecure_channel(analytics_address(settings))
         self.publisher = Publisher(self.spool, _sender(self.channel), self.counts, time.monotonic, Random())
         self.server = build_server(self._desk(index), f"unix:{socket_path(settings.folder, index)}")
 
@@ -226,7 +226,8 @@ def _generate_keys(settings: Settings) -> Mapping[str, str]:
     return dict.fromkeys((p.name for p in settings.providers()), "demo") if settings.demo() else settings.keys()
 
 
-def _analytics_address(settings: Settings) -> str:
+def analytics_address(settings: Settings) -> str:
+    """Return where records and reports go."""
     return settings.analytics_grpc or f"127.0.0.1:{settings.analytics_grpc_port}"
 
 

@@ -23,6 +23,7 @@ from envoy_data_plane.google.protobuf import Struct
 
 from sidecar.envoyconf.compression import answer_coding
 from sidecar.envoyconf.here import http_refusal
+from sidecar.envoyconf.passthrough_log import CLIENT_STATE, passed_requests_log
 from sidecar.envoyconf.spec import (
     CLUSTER_SIDECAR,
     CODING_NAMESPACE,
@@ -106,6 +107,7 @@ def connection_manager(spec: GatewaySpec, table: str) -> hcm.HttpConnectionManag
         upgrade_configs=_upgrades(spec, table),
         early_header_mutation_extensions=[_strip_internal_headers()],
         local_reply_config=_local_replies(),
+        access_log=passed_requests_log(spec.passed_log, table, f"{table}/passed") if table in spec.doors else [],
         stream_idle_timeout=seconds(spec.idle_timeout_s),
         request_headers_timeout=seconds(10),
         generate_request_id=True,
@@ -159,17 +161,21 @@ def _resolver() -> hcm.HttpFilter:
 
 
 def _named_host() -> hcm.HttpFilter:
-    """Hand the host that CONNECT names on to the tunnel: what is not opened goes there."""
-    value = filter_state.FilterStateValue(
-        object_key=NAMED_HOST,
-        format_string=core.SubstitutionFormatString(
-            text_format_source=core.DataSource(inline_string="%REQ(:AUTHORITY)%")
-        ),
-        shared_with_upstream=filter_state.FilterStateValueSharedWithUpstream.ONCE,
-    )
+    """Hand on to the tunnel which host CONNECT named, where what is not opened goes, and who asked, for the log."""
+    named = _handed_over(NAMED_HOST, NAMED_HOST, "%REQ(:AUTHORITY)%")
+    asked = _handed_over(CLIENT_STATE, "envoy.string", "%DOWNSTREAM_REMOTE_ADDRESS%")
     return hcm.HttpFilter(
         name="envoy.filters.http.set_filter_state",
-        typed_config=pack(set_filter_state.Config(on_request_headers=[value])),
+        typed_config=pack(set_filter_state.Config(on_request_headers=[named, asked])),
+    )
+
+
+def _handed_over(key: str, kind: str, text: str) -> filter_state.FilterStateValue:
+    return filter_state.FilterStateValue(
+        object_key=key,
+        factory_key=kind,
+        format_string=core.SubstitutionFormatString(text_format_source=core.DataSource(inline_string=text)),
+        shared_with_upstream=filter_state.FilterStateValueSharedWithUpstream.ONCE,
     )
 
 

@@ -55,6 +55,9 @@ class GatewaySpec:
     connect_ports: tuple[int, ...] = (443,)
     deny_unknown_hosts: bool = False
     passed_idle_s: int = 3600
+    passed_log: str = (
+        "/var/lib/douane/coverage/pass-through.log"  # what passes without inspection; sidecar/coverage follows it
+    )
     name: str = "douane"  # in the Via header of what the proxy passes on: one that comes back has gone in a circle
     admin_port: int = 9901
     analytics: tuple[str, int] | None = ("127.0.0.1", 8080)
