@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.clients.doors import Door
-from tests.clients.requests_made import FORMATS
+from tests.clients.requests_made import CUT, FORMATS
 from tests.support.calls import ATTACK
 
 _HERE = Path(__file__).parent
@@ -130,7 +130,13 @@ def environment(door: Door, calls_file: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not _misleads(name)}
     keys = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "CO_API_KEY", "MISTRAL_API_KEY")
     aws = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": "us-east-1"}
-    mine = {"ATTACK": ATTACK, "CALLS": str(calls_file), "AWS_EC2_METADATA_DISABLED": "true", "PYTHONWARNINGS": "ignore"}
+    mine = {
+        "ATTACK": ATTACK,
+        "CUT": CUT,
+        "CALLS": str(calls_file),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONWARNINGS": "ignore",
+    }
     local = {"NO_PROXY": "localhost,127.0.0.1,::1", "no_proxy": "localhost,127.0.0.1,::1"}
     return {**inherited, **dict.fromkeys(keys, "sk-client"), **aws, **mine, **local, **door.variables}
 

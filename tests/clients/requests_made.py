@@ -12,6 +12,10 @@ from urllib.parse import urlsplit
 from tests.support.calls import ATTACK
 from tests.support.llm_host.application import answer_to
 
+STREAMED = ("stream", "cut")
+# A text that must not leave (policy: canaries). It stands in two pieces in the request, and the provider joins them.
+CANARY = "violet-otter-4417"
+CUT = f"please-echo please-join here it is: {CANARY.replace('tt', 't~t')} and that was it"
 _AZURE = "/openai/deployments/gpt4o-eu"
 _CLAUDE = "anthropic.claude-3-5-sonnet-20240620-v1:0"
 _GEMINI = "v1beta/models/gemini-2.5-flash:"
@@ -84,14 +88,14 @@ class Call:
 def calls(bases: Mapping[str, str]) -> Iterator[Call]:
     """Yield the calls. bases: what replaces the provider's own beginning of a path, such as https://api.openai.com/v1/."""
     for known in FORMATS:
-        for step, text in (("plain", "Hello"), ("stream", "Hello"), ("attack", ATTACK)):
-            if step != "stream" or known.stream is not None:
+        for step, text in (("plain", "Hello"), ("stream", "Hello"), ("cut", CUT), ("attack", ATTACK)):
+            if step not in STREAMED or known.stream is not None:
                 yield _call(known, step, text, bases[known.provider])
 
 
 def _call(known: Format, step: str, text: str, base: str) -> Call:
-    path = known.stream_path or known.path if step == "stream" else known.path
-    more = (known.stream or {}) if step == "stream" else {}
+    path = known.stream_path or known.path if step in STREAMED else known.path
+    more = (known.stream or {}) if step in STREAMED else {}
     body = json.dumps({**known.body, **more}).replace('"TEXT"', json.dumps(text)).encode()
     parts = urlsplit(path)
     expected = b"".join(answer_to("POST", parts.path, parts.query, body).parts)

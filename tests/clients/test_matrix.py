@@ -13,13 +13,14 @@ import pytest
 
 from tests.clients.clients import CLIENTS, Client, Seen, run
 from tests.clients.doors import DOORS, Door, direct, gateway, proxy, upstreams
-from tests.clients.requests_made import PROVIDER_OF, calls, file_of
+from tests.clients.requests_made import CANARY, PROVIDER_OF, calls, file_of
 from tests.support.installation import Installation
 from tests.support.llm_host import LlmHost
 from tests.support.llm_host.script import GREETING
 
 pytestmark = pytest.mark.server
 
+_POLICY = f"response: enforce\ncanaries: [{CANARY}]\ndeny_score: 10\n"
 _AT_ONCE = 3  # on two cores; a client waits half of its time
 _DECISION = re.compile(r"decision ([0-9a-f-]{32,36})")
 _SAID = {"openai_embeddings": "[0.25, -0.5, 0.125]"}
@@ -51,7 +52,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     folder = Path(tmp_path_factory.mktemp("m"))
     host = LlmHost(folder)
     douane = Installation(
-        folder / "data", DOUANE_UPSTREAMS=upstreams(host), DOUANE_UPSTREAM_CA_FILE=str(host.authority)
+        folder / "data", policy=_POLICY, DOUANE_UPSTREAMS=upstreams(host), DOUANE_UPSTREAM_CA_FILE=str(host.authority)
     ).wait()
     doors = {door.name: door for door in (direct(host, folder), gateway(douane), proxy(douane))}
     for door in doors.values():
@@ -97,6 +98,19 @@ def test_a_client_is_answered_and_its_attack_refused(
     else:
         assert attack.outcome == client.refusals[format_name], _readable(client, attack)
         _assert_recorded(world, _readable(client, attack), door, format_name)
+        _assert_cut(world, client, door, format_name)
+
+
+def _assert_cut(world: World, client: Client, door: str, format_name: str) -> None:
+    """Check that a forbidden answer ended with the provider's own error, at which SDKs raise."""
+    if (format_name, "cut") not in world.started[client.name, door].result():
+        return  # this format does not stream
+    cut = world.saw(client, door, format_name, "cut")
+    words = _readable(client, cut)
+    assert CANARY not in words
+    assert (cut.outcome == "200") == client.plain_http, words
+    assert cut.outcome != "ok", words
+    assert _DECISION.search(words), f"{cut.outcome} {words}"
 
 
 def _assert_recorded(world: World, words: str, door: str, format_name: str) -> None:
@@ -115,7 +129,7 @@ def _readable(client: Client, seen: Seen) -> str:
 def _expected(door: Door, client: Client, format_name: str) -> Iterator[tuple[str, Seen]]:
     """Yield what a client sees of its ordinary and its streamed call: plain HTTP clients the very bytes of the provider."""
     for call in calls(door.bases):
-        if call.format == format_name and call.step != "attack":
+        if call.format == format_name and call.step in ("plain", "stream"):
             if client.plain_http:
                 yield call.step, Seen("200", base64.b64encode(call.expected).decode())
             else:

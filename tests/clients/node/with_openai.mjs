@@ -15,6 +15,7 @@ async function row(format, step, call, text) {
 async function attempt(format, plain, stream) {
   await row(format, "plain", plain, "Hello");
   await row(format, "stream", stream, "Hello");
+  await row(format, "cut", stream, process.env.CUT);
   await row(format, "attack", plain, process.env.ATTACK);
 }
 

@@ -1,6 +1,7 @@
 """What a client program prints: one line of JSON, a list of rows [format, step, outcome, seen].
 
-A step is plain, stream or attack. SDKs: outcome is "ok" or the exception's class, seen is the text or the exception's words.
+A step is plain, stream, cut (a streamed answer that must not be given) or attack.
+SDKs: outcome is "ok" or the exception's class, seen is the text or the exception's words.
 Plain HTTP clients: the status, and the body in base64; without an answer as SDKs.
 What they call stands in the file that CALLS names, one call a line: format, step, URL and JSON body, separated by tabs.
 These programs know nothing of Douane: proxy, trust and base URLs come from the variables that the libraries themselves read.
@@ -16,6 +17,7 @@ from pathlib import Path
 Row = tuple[str, str, str, str]
 HELLO = "Hello"
 ATTACK = os.environ["ATTACK"]
+CUT = os.environ["CUT"]
 HEADERS = {"content-type": "application/json", "authorization": "Bearer sk-client", "x-api-key": "sk-client"}
 
 
@@ -25,10 +27,11 @@ def print_rows(rows: Iterator[Row]) -> None:
 
 
 def try_sdk(format_name: str, plain: Callable[[str], str], stream: Callable[[str], str] | None = None) -> Iterator[Row]:
-    """Yield the rows of one format: an ordinary call, a streamed one, an attack."""
+    """Yield the rows of one format: an ordinary call, a streamed one, one whose answer is cut, an attack."""
     yield _row(format_name, "plain", plain, HELLO)
     if stream is not None:
         yield _row(format_name, "stream", stream, HELLO)
+        yield _row(format_name, "cut", stream, CUT)
     yield _row(format_name, "attack", plain, ATTACK)
 
 

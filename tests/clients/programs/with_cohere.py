@@ -22,6 +22,8 @@ def chat_stream(client: cohere.ClientV2, text: str) -> str:
     ):
         if event.type == "content-delta":
             said += event.delta.message.content.text
+        elif event.type == "message-end" and event.delta.finish_reason == "ERROR":
+            raise RuntimeError(event.delta.error)  # the SDK leaves that to the application
     return said
 
 

@@ -2,6 +2,7 @@
 
 In: the request's JSON. Out: a Script. The last text of the request decides:
 * `please-echo WORDS` says WORDS, in pieces of three characters; otherwise GREETING in four pieces.
+* `please-join` with it leaves every ~ out, so that an answer may hold what its request did not.
 * `please-call` calls the first tool that was offered, with ARGUMENTS.
 * `please-think` thinks THOUGHT first.
 """
@@ -53,6 +54,7 @@ def script_for(asked: Body) -> Script:
     if tool:
         return Script((), thoughts, tool)
     _, echo, said = text.partition("please-echo ")
+    said = said.replace("~", "") if "please-join" in text else said
     words = tuple(said[i : i + 3] for i in range(0, len(said), 3)) if echo else GREETING
     return Script(words, thoughts)
 
