@@ -178,26 +178,41 @@ def _strip_internal_headers() -> core.TypedExtensionConfig:
     return extension("envoy.http.early_header_mutation.header_mutation", early.HeaderMutation(mutations=mutations))
 
 
+# Envoy's own words for these say little, and those for a certificate nothing at all.
+_PLAINLY = {
+    "response.code_details == 'upgrade_failed'": "WebSocket and other upgrades cannot be inspected and are not let through",
+    "response.code_details.contains('CERTIFICATE_VERIFY_FAILED')": (
+        "the provider's certificate could not be verified, and nothing was sent to it"
+    ),
+    "response.code_details.startsWith('dns_resolution_failure')": "the provider's name could not be resolved",
+    "response.code_details.startsWith('rbac_access_denied')": (
+        "this proxy does not lead to the machine it runs on, and this name does"
+    ),
+}
+
+
 def _local_replies() -> hcm.LocalReplyConfig:
     """Envoy's own refusals speak JSON in OpenAI's error shape; those the sidecar composed pass as they are.
 
     A sidecar that does not answer in time is a 504 to Envoy; to the client it is the 503 of every failed inspection.
     """
-    silent = hcm.ResponseMapper(
-        filter=_where("response.code == 504 && response.code_details.startsWith('ext_proc')"),
-        status_code=503,
-        body=core.DataSource(inline_string="the inspection did not answer in time"),
+    silent = _reply(
+        "response.code == 504 && response.code_details.startsWith('ext_proc')", "the inspection did not answer in time"
+    )
+    silent.status_code = 503
+    plainly = [_reply(expression, text) for expression, text in _PLAINLY.items()]
+    return hcm.LocalReplyConfig(
+        mappers=[silent, *plainly, _reply(f"!response.code_details.startsWith('{REFUSAL_DETAILS}')")]
+    )
+
+
+def _reply(expression: str, text: str = "") -> hcm.ResponseMapper:
+    """Answer in our shape; without a text of ours with Envoy's."""
+    return hcm.ResponseMapper(
+        filter=_where(expression),
+        body=core.DataSource(inline_string=text) if text else None,
         body_format_override=_error_body(),
     )
-    upgrade = hcm.ResponseMapper(
-        filter=_where("response.code_details == 'upgrade_failed'"),
-        body=core.DataSource(inline_string="WebSocket and other upgrades cannot be inspected and are not let through"),
-        body_format_override=_error_body(),
-    )
-    envoys = hcm.ResponseMapper(
-        filter=_where(f"!response.code_details.startsWith('{REFUSAL_DETAILS}')"), body_format_override=_error_body()
-    )
-    return hcm.LocalReplyConfig(mappers=[silent, upgrade, envoys])
 
 
 def _where(expression: str) -> accesslog.AccessLogFilter:
