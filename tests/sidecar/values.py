@@ -22,7 +22,7 @@ IDENTIFIER = Identifier(KEY)
 DECISION_ID = "01890a5d-ac96-774b-bcce-b302099a8057".replace("-", "")
 CHAT = Head("POST", "/v1/chat/completions", "api.test", "request-1", "10.0.0.7:4711", {"x-user-id": "ada"})
 GENERATE = Head("POST", "/generate", "gateway.test", "request-2", "10.0.0.7:4711", {"x-user-id": "ada"})
-OTHER = Head("POST", "/v1/embeddings", "api.test", "request-3", "10.0.0.7:4711", {"content-type": "application/json"})
+OTHER = Head("POST", "/v1/files", "api.test", "request-3", "10.0.0.7:4711", {"content-type": "application/json"})
 
 # What the detector below answers to.
 ATTACK = "ATTACK"  # weight 20: CRITICAL
