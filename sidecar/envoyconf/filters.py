@@ -25,6 +25,7 @@ from sidecar.envoyconf.compression import answer_coding
 from sidecar.envoyconf.here import http_refusal
 from sidecar.envoyconf.passthrough_log import CLIENT_STATE, passed_requests_log
 from sidecar.envoyconf.spec import (
+    CLIENT_ADDRESS,
     CLUSTER_SIDECAR,
     CODING_NAMESPACE,
     INTERNAL_HEADERS,
@@ -145,7 +146,7 @@ def _send() -> hcm.HttpFilter:
 def _by_host(table: str) -> list[hcm.HttpFilter]:
     """Return what finds the host that a request names, and at the proxy refuses those that turn out to be this machine."""
     resolver = [] if table == "gateway" else [_resolver()]
-    return [_named_host(), *resolver, http_refusal()] if table == "proxy" else resolver
+    return [_handed_on(), *resolver, http_refusal()] if table == "proxy" else resolver
 
 
 def _upgrades(spec: GatewaySpec, table: str) -> list[hcm.HttpConnectionManagerUpgradeConfig]:
@@ -160,17 +161,21 @@ def _resolver() -> hcm.HttpFilter:
     return hcm.HttpFilter(name="envoy.filters.http.dynamic_forward_proxy", typed_config=pack(resolved))
 
 
-def _named_host() -> hcm.HttpFilter:
-    """Hand on to the tunnel which host CONNECT named, where what is not opened goes, and who asked, for the log."""
-    named = _handed_over(NAMED_HOST, NAMED_HOST, "%REQ(:AUTHORITY)%")
-    asked = _handed_over(CLIENT_STATE, "envoy.string", "%DOWNSTREAM_REMOTE_ADDRESS%")
+def _handed_on() -> hcm.HttpFilter:
+    """Hand on to the tunnel the host that CONNECT names, where what is not opened goes, and the client that asked for it."""
+    address = "%DOWNSTREAM_REMOTE_ADDRESS%"
+    values = [
+        _shared(NAMED_HOST, NAMED_HOST, "%REQ(:AUTHORITY)%"),
+        _shared(CLIENT_ADDRESS, CLIENT_ADDRESS, address),
+        _shared(CLIENT_STATE, "envoy.string", address),  # for the log
+    ]
     return hcm.HttpFilter(
         name="envoy.filters.http.set_filter_state",
-        typed_config=pack(set_filter_state.Config(on_request_headers=[named, asked])),
+        typed_config=pack(set_filter_state.Config(on_request_headers=values)),
     )
 
 
-def _handed_over(key: str, kind: str, text: str) -> filter_state.FilterStateValue:
+def _shared(key: str, kind: str, text: str) -> filter_state.FilterStateValue:
     return filter_state.FilterStateValue(
         object_key=key,
         factory_key=kind,
@@ -208,28 +213,41 @@ def _strip_internal_headers() -> core.TypedExtensionConfig:
     return extension("envoy.http.early_header_mutation.header_mutation", early.HeaderMutation(mutations=mutations))
 
 
+# Envoy's own words for these say little, and those for a certificate nothing at all.
+_PLAINLY = {
+    "response.code_details == 'upgrade_failed'": "of Upgrades only a WebSocket can be let through (policy setting websocket)",
+    "response.code_details.contains('CERTIFICATE_VERIFY_FAILED')": (
+        "the provider's certificate could not be verified, and nothing was sent to it"
+    ),
+    "response.code_details.startsWith('dns_resolution_failure')": "the provider's name could not be resolved",
+    "response.code_details.startsWith('rbac_access_denied')": (
+        "this proxy does not lead to the machine it runs on, and this name does"
+    ),
+}
+
+
 def _local_replies() -> hcm.LocalReplyConfig:
     """Envoy's own refusals speak JSON in OpenAI's error shape; those the sidecar composed pass as they are.
 
     A sidecar that does not answer in time is a 504 to Envoy; to the client it is the 503 of every failed inspection.
     """
-    silent = hcm.ResponseMapper(
-        filter=_where("response.code == 504 && response.code_details.startsWith('ext_proc')"),
-        status_code=503,
-        body=core.DataSource(inline_string="the inspection did not answer in time"),
+    silent = _reply(
+        "response.code == 504 && response.code_details.startsWith('ext_proc')", "the inspection did not answer in time"
+    )
+    silent.status_code = 503
+    plainly = [_reply(expression, text) for expression, text in _PLAINLY.items()]
+    return hcm.LocalReplyConfig(
+        mappers=[silent, *plainly, _reply(f"!response.code_details.startsWith('{REFUSAL_DETAILS}')")]
+    )
+
+
+def _reply(expression: str, text: str = "") -> hcm.ResponseMapper:
+    """Answer in our shape; without a text of ours with Envoy's."""
+    return hcm.ResponseMapper(
+        filter=_where(expression),
+        body=core.DataSource(inline_string=text) if text else None,
         body_format_override=_error_body(),
     )
-    upgrade = hcm.ResponseMapper(
-        filter=_where("response.code_details == 'upgrade_failed'"),
-        body=core.DataSource(
-            inline_string="of Upgrades only a WebSocket can be let through (policy setting websocket)"
-        ),
-        body_format_override=_error_body(),
-    )
-    envoys = hcm.ResponseMapper(
-        filter=_where(f"!response.code_details.startsWith('{REFUSAL_DETAILS}')"), body_format_override=_error_body()
-    )
-    return hcm.LocalReplyConfig(mappers=[silent, upgrade, envoys])
 
 
 def _where(expression: str) -> accesslog.AccessLogFilter:
