@@ -228,7 +228,9 @@ def _world(folder: Path, options: argparse.Namespace) -> Iterator[tuple[dict[str
         slowly = python("tests.bench.upstream", "--port", str(slow), "--chunks", "10", "--gap-ms", "3000")
         children.start("upstream-slow", slowly, lambda: _listens(slow))
         proxy = _passing_envoy(children, folder, port)
-        secure = {"DOUANE_UPSTREAMS": f"openai=https://localhost:{port},azure=https://localhost:{port}"}
+        secure = {
+            "DOUANE_UPSTREAMS": f"openai=https://localhost:{port},azure=https://localhost:{port},groq=http://127.0.0.1:{slow}"
+        }
         found = {}
         for name, policy in (
             ("observed", ""),
@@ -238,7 +240,7 @@ def _world(folder: Path, options: argparse.Namespace) -> Iterator[tuple[dict[str
             where = (
                 {**secure, "DOUANE_UPSTREAM_CA_FILE": str(folder / "their.pem")}
                 if name == "observed"
-                else {"DOUANE_UPSTREAMS": f"openai=http://127.0.0.1:{plain},groq=http://127.0.0.1:{slow}"}
+                else {"DOUANE_UPSTREAMS": f"openai=http://127.0.0.1:{plain}"}
             )
             found[name] = Installation(folder / name, workers=2, policy=policy, **where)
             stack.callback(found[name].stop)
@@ -284,7 +286,7 @@ def measure(folder: Path, options: argparse.Namespace) -> Figures:
             sample = streams.run(contender, 20, options.chunks, 10**9 * (len(delays) + 1))
             delays += [sample.delay_p50_us / 1000, sample.delay_p99_us / 1000]
         _say(f"{options.open} streams at once …")
-        ended, broken, firsts = uvloop.run(_hold_open(found["unheld"].ports["port"], options.open))
+        ended, broken, firsts = uvloop.run(_hold_open(gateway, options.open))
     return Figures(
         *hands,
         *rates,
