@@ -71,7 +71,7 @@ clean: ## remove what was built (the data folder stays)
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 packages:
-	@tests/install-packages postgresql
+	@tests/install-packages postgresql iproute2 iptables util-linux curl shellcheck
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
