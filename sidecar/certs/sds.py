@@ -1,18 +1,20 @@
 """Envoy's questions for certificates: a secret discovery service that issues a leaf for each name a client asks for.
 
-In: StreamSecrets over a Unix socket (state of the world: each request lists every name Envoy holds). Out: a secret per name the
-authority may sign for; again before a leaf ends, and when the authority is rotated. Others get no answer: Envoy ends their
-handshakes.
+In: DeltaSecrets over a Unix socket: the names that Envoy wants and no longer wants. Out: a secret per name the authority may sign
+for; again before a leaf ends, and when the authority is rotated. Every other name is answered as removed: Envoy fails the
+handshakes that wait for it, and forgets it.
 It is a process of its own: the authority's key is in none that reads bodies, and gRPC in none that forks.
 Never: answers a request that only acknowledges; issues a leaf twice while the first is good.
-Source: Envoy 1.40, "xDS protocol" (state of the world, ACK and NACK), and ENVOY.md 5.
+The incremental protocol, and not state of the world: that one cannot say that there is no such secret, so that handshakes hang
+until their timeout and Envoy keeps a stream for every name anybody ever made up.
+Source: Envoy 1.40, "xDS protocol" (incremental xDS, ACK and NACK), on_demand_secret.v3, and ENVOY.md 5.
 """
 
 import asyncio
 import logging
 import signal
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +30,8 @@ SECRET_TYPE = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Sec
 # Renewed at half of its life: Let's Encrypt's advice is a third before the end, and ours cost nothing.
 _RENEWED_BEFORE = LEAF_LIFE / 2
 _LOOK_EVERY = timedelta(seconds=5)
-# A hostile client could ask for any name below a wildcard: older leaves are forgotten, and issued again when asked for.
+# A hostile client could ask for any name below a wildcard, and Envoy holds a stream for each: older ones are taken back, and
+# issued again when asked for.
 _MAX_LEAVES = 2_000
 
 
@@ -40,10 +43,14 @@ class Issuer:
         self._leaves: OrderedDict[str, Leaf] = OrderedDict()
         self.version = 1
 
-    def leaf(self, name: str) -> Leaf | None:
-        """Return a good leaf for a name, None where the authority may not sign for it. Units: 1 ms where it is new."""
+    def leaf(self, asked: str) -> Leaf | None:
+        """Return a good leaf for a name, None where the authority may not sign for it. Units: 1 ms where it is new.
+
+        Shape: names are asked for as clients wrote them: API.OpenAI.com, or with the final dot of a whole name.
+        """
+        name = _plain(asked)
         known = self._leaves.get(name)
-        if known is None or known.not_after - self._authority.now() < _RENEWED_BEFORE:
+        if known is None or self.outdated(known):
             if not self._authority.signs_for(name):
                 return None
             known = self._leaves[name] = self._authority.leaf(name)
@@ -51,6 +58,15 @@ class Issuer:
         if len(self._leaves) > _MAX_LEAVES:
             self._leaves.popitem(last=False)
         return known
+
+    def outdated(self, leaf: Leaf) -> bool:
+        """Tell whether a leaf has lived for half of its life, and a new one would end later."""
+        now, ends = self._authority.now(), self._authority.certificate.not_valid_after_utc
+        return leaf.not_after < min(now + _RENEWED_BEFORE, ends)
+
+    def forgot(self, asked: str) -> bool:
+        """Tell whether a name's leaf has made room for others."""
+        return _plain(asked) not in self._leaves
 
     def look(self) -> None:
         """See whether the authority was rotated. A broken one leaves the last in force, and is logged."""
@@ -66,46 +82,69 @@ class Issuer:
             self.version += 1
 
 
+def _plain(asked: str) -> str:
+    return asked.lower().removesuffix(".")
+
+
 class _Subscription:
-    """One stream of Envoy's: the names it holds, and the leaf each was last sent."""
+    """One stream of Envoy's: the names it wants, and the leaf each was last sent."""
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
-        self._names: tuple[str, ...] = ()
-        self._sent: dict[str, Leaf] = {}
+        self._sent: dict[str, tuple[Leaf, int]] = {}
+        self._new: list[str] = []
         self._count = 0
 
-    def asked(self, request: pb.DiscoveryRequest) -> None:
-        """Take what Envoy wants. What it no longer names it has forgotten."""
+    def asked(self, request: pb.DeltaDiscoveryRequest) -> None:
+        """Take what Envoy wants, and what it no longer wants."""
         if request.HasField("error_detail"):
             log.error("secret.refused", extra={"reason": request.error_detail.message})
-        self._names = tuple(request.resource_names)
-        self._sent = {name: leaf for name, leaf in self._sent.items() if name in self._names}
+        self._new += request.resource_names_subscribe
+        for name in request.resource_names_unsubscribe:
+            self._sent.pop(name, None)
 
-    def due(self) -> pb.DiscoveryResponse | None:
-        """Return the leaves that Envoy does not have yet; None when it has all that it can get."""
-        leaves = [leaf for name in self._names if (leaf := self._issuer.leaf(name)) is not None]
-        new = [leaf for leaf in leaves if self._sent.get(leaf.name) is not leaf]
-        if not new:
+    def due(self) -> pb.DeltaDiscoveryResponse | None:
+        """Return what Envoy does not know yet; None when it knows everything."""
+        wanted = dict.fromkeys((*self._new, *(name for name, sent in self._sent.items() if self._old(*sent))))
+        leaves = {name: self._issuer.leaf(name) for name in wanted}
+        given = {name: leaf for name, leaf in leaves.items() if leaf is not None}
+        refused = [name for name in leaves if name not in given]
+        forgotten = [name for name in self._sent if name not in wanted and self._issuer.forgot(name)]
+        none = [*refused, *forgotten]
+        self._new = []
+        if not given and not none:
             return None
-        self._sent.update((leaf.name, leaf) for leaf in new)
+        version = self._issuer.version
+        self._sent |= {name: (leaf, version) for name, leaf in given.items()}
+        for name in none:
+            self._sent.pop(name, None)
         self._count += 1
-        return response(new, f"{self._issuer.version}.{self._count}")
+        return response(given, none, f"{version}.{self._count}")
+
+    def _old(self, leaf: Leaf, version: int) -> bool:
+        return version != self._issuer.version or self._issuer.outdated(leaf)
 
 
-def response(leaves: Iterable[Leaf], version: str) -> pb.DiscoveryResponse:
-    """Return the message that carries leaves to Envoy."""
-    return pb.DiscoveryResponse(
-        version_info=version, nonce=version, type_url=SECRET_TYPE, resources=[_resource(leaf) for leaf in leaves]
+def response(given: Mapping[str, Leaf], none: Iterable[str], version: str) -> pb.DeltaDiscoveryResponse:
+    """Return the message that carries leaves to Envoy, by the names they were asked for, and names that have none."""
+    resources = [
+        pb.Resource(name=name, version=version, resource=_resource(name, leaf)) for name, leaf in given.items()
+    ]
+    return pb.DeltaDiscoveryResponse(
+        system_version_info=version,
+        nonce=version,
+        type_url=SECRET_TYPE,
+        resources=resources,
+        removed_resources=list(none),
     )
 
 
-def _resource(leaf: Leaf) -> ProtobufAny:
+def _resource(name: str, leaf: Leaf) -> ProtobufAny:
     certificate = pb.TlsCertificate(
         certificate_chain=pb.DataSource(inline_bytes=leaf.chain_pem),
         private_key=pb.DataSource(inline_bytes=leaf.key_pem),
     )
-    secret = pb.Secret(name=leaf.name, tls_certificate=certificate)
+    secret = pb.Secret(name=name, tls_certificate=certificate)
     return ProtobufAny(type_url=SECRET_TYPE, value=secret.SerializeToString())
 
 
@@ -128,8 +167,8 @@ def build_server(issuer: Issuer, address: str) -> grpc.aio.Server:
     """
 
     async def stream(
-        requests: AsyncIterator[pb.DiscoveryRequest], _context: Any
-    ) -> AsyncIterator[pb.DiscoveryResponse]:
+        requests: AsyncIterator[pb.DeltaDiscoveryRequest], _context: Any
+    ) -> AsyncIterator[pb.DeltaDiscoveryResponse]:
         subscription = _Subscription(issuer)
         asked = asyncio.ensure_future(anext(requests, None))
         try:
@@ -150,11 +189,11 @@ def build_server(issuer: Issuer, address: str) -> grpc.aio.Server:
 
     method = grpc.stream_stream_rpc_method_handler(
         stream,
-        request_deserializer=pb.DiscoveryRequest.FromString,
-        response_serializer=pb.DiscoveryResponse.SerializeToString,
+        request_deserializer=pb.DeltaDiscoveryRequest.FromString,
+        response_serializer=pb.DeltaDiscoveryResponse.SerializeToString,
     )
     service = grpc.method_handlers_generic_handler(
-        "envoy.service.secret.v3.SecretDiscoveryService", {"StreamSecrets": method}
+        "envoy.service.secret.v3.SecretDiscoveryService", {"DeltaSecrets": method}
     )
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((service,))

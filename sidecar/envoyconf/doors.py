@@ -6,8 +6,9 @@ policy (unknown_hosts) takes effect without a restart.
     CONNECT host:443 ─► proxy ─► inspection (internal) ─┬─ SNI of an LLM host ─► TLS with a leaf of ours ─► inspected HTTP
     http://host/…    ─► proxy ─► inspected HTTP, or passed on as it is
     redirected TCP   ─► transparent ────────────────────┴─ any other ─► TCP, untouched
-What is passed through is never decrypted. What is opened goes to the host that its own Host header names, over TLS that is
-verified, and never to an address a client chose: a false SNI or a false address leads nowhere but to a real LLM host.
+What is passed through is never decrypted, and a tunnel never leads to this machine (here.py). What is opened goes to the host that
+its own Host header names, over TLS that is verified, and never to an address a client chose: a false SNI or a false address leads
+nowhere but to a real LLM host. chains.py tells who takes which way.
 """
 
 import json
@@ -19,22 +20,23 @@ from envoy_data_plane.envoy.extensions.filters.listener.original_dst import v3 a
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector import v3 as tls_inspector
 from envoy_data_plane.envoy.extensions.filters.network.sni_dynamic_forward_proxy import v3 as sni_forward
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tcp_proxy
-from envoy_data_plane.envoy.extensions.matching.common_inputs.network import v3 as network_inputs
 from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as tls
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.cert_mappers.sni import v3 as sni_mapper
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.cert_selectors.on_demand_secret import v3 as on_demand
-from envoy_data_plane.google.protobuf import StringValue
-from envoy_data_plane.xds.core import v3 as xds
-from envoy_data_plane.xds.type.matcher import v3 as matcher
+from envoy_data_plane.envoy.type.v3 import Int32Range
 
+from sidecar.envoyconf.chains import OPENED, PASSED, PLAIN, chosen_chain
 from sidecar.envoyconf.filters import connection_manager
-from sidecar.envoyconf.providers import host_pattern
+from sidecar.envoyconf.here import network_refusal
 from sidecar.envoyconf.spec import CLUSTER_INSPECTION, CLUSTER_ORIGINAL, CLUSTER_PASSED, CLUSTER_SDS, GatewaySpec
 from sidecar.envoyconf.typed import dns_cache, extension, milliseconds, pack, seconds, socket_address
 
-_OPENED, _PASSED, _PLAIN = "opened", "passed", "plain"
-# A client that says nothing at first (SSH, SMTP) is passed through after this long.
-_FIRST_BYTES_MS = 500
+# In a tunnel the client speaks first: it is closed when it says nothing for so long (as request_headers_timeout).
+_TUNNEL_SILENT_MS = 10_000
+# Redirected connections may be of protocols in which the server speaks first: those pass after this long (Istio's protocol
+# detection waited as long), and at once on the ports that are known for it: FTP, SSH, mail, MySQL.
+_SILENT_MS = 5_000
+_SERVER_FIRST = (21, 22, 25, 110, 143, 587, 3306)
 
 
 def render_doors(spec: GatewaySpec, version: str = "1") -> str:
@@ -63,10 +65,12 @@ def _inspection(spec: GatewaySpec) -> listener.Listener:
         name=CLUSTER_INSPECTION,
         internal_listener=listener.ListenerInternalListenerConfig(),
         listener_filters=[_tls_inspector()],
-        listener_filters_timeout=milliseconds(_FIRST_BYTES_MS),
-        continue_on_listener_filters_timeout=True,
-        filter_chains=[_opened(spec, "proxy"), *_passing(spec, [_to_named_host(), pass_through(spec, "proxy")])],
-        filter_chain_matcher=_by_server_name(spec),
+        listener_filters_timeout=milliseconds(_TUNNEL_SILENT_MS),
+        filter_chains=[
+            _opened(spec, "proxy"),
+            *_passing(spec, [_to_named_host(), network_refusal(), pass_through(spec, "proxy")]),
+        ],
+        filter_chain_matcher=chosen_chain(spec, "proxy"),
         per_connection_buffer_limit_bytes=spec.max_body_bytes,
     )
 
@@ -77,15 +81,17 @@ def _transparent(spec: GatewaySpec) -> listener.Listener:
         _tls_inspector(),
         _listener_filter("envoy.filters.listener.http_inspector", http_inspector.HttpInspector()),
     ]
-    plain = listener.FilterChain(name=_PLAIN, filters=[_http(spec, "transparent")])
+    for inspector in inspectors[1:]:
+        inspector.filter_disabled = _to_ports(_SERVER_FIRST)
+    plain = listener.FilterChain(name=PLAIN, filters=[_http(spec, "transparent")])
     return listener.Listener(
         name="transparent",
         address=socket_address(spec.transparent_bind, spec.transparent_port),
         listener_filters=inspectors,
-        listener_filters_timeout=milliseconds(_FIRST_BYTES_MS),
+        listener_filters_timeout=milliseconds(_SILENT_MS),
         continue_on_listener_filters_timeout=True,
         filter_chains=[_opened(spec, "transparent"), plain, *_passing(spec, [pass_through(spec, "transparent")])],
-        filter_chain_matcher=_by_server_name(spec, plain=True),
+        filter_chain_matcher=chosen_chain(spec, "transparent"),
         per_connection_buffer_limit_bytes=spec.max_body_bytes,
     )
 
@@ -101,12 +107,12 @@ def pass_through(spec: GatewaySpec, door: str) -> listener.Filter:
 
 def _passing(spec: GatewaySpec, filters: list[listener.Filter]) -> list[listener.FilterChain]:
     """Return the chain of hosts that are none of ours; without it their connections are closed."""
-    return [] if spec.deny_unknown_hosts else [listener.FilterChain(name=_PASSED, filters=filters)]
+    return [] if spec.deny_unknown_hosts else [listener.FilterChain(name=PASSED, filters=filters)]
 
 
 def _to_named_host() -> listener.Filter:
     """Connect to the host that CONNECT named (handed over as envoy.upstream.dynamic_host)."""
-    config = sni_forward.FilterConfig(dns_cache_config=dns_cache(), port_value=443)
+    config = sni_forward.FilterConfig(dns_cache_config=dns_cache(), port_value=443, save_upstream_address=True)
     return listener.Filter(name="envoy.filters.network.sni_dynamic_forward_proxy", typed_config=pack(config))
 
 
@@ -115,7 +121,7 @@ def _opened(spec: GatewaySpec, door: str) -> listener.FilterChain:
     selector = on_demand.Config(
         config_source=core.ConfigSource(
             api_config_source=core.ApiConfigSource(
-                api_type=core.ApiConfigSourceApiType.GRPC,
+                api_type=core.ApiConfigSourceApiType.DELTA_GRPC,
                 transport_api_version=core.ApiVersion.V3,
                 grpc_services=[core.GrpcService(envoy_grpc=core.GrpcServiceEnvoyGrpc(cluster_name=CLUSTER_SDS))],
             ),
@@ -135,7 +141,7 @@ def _opened(spec: GatewaySpec, door: str) -> listener.FilterChain:
     )
     named = extension("envoy.transport_sockets.tls", context)
     return listener.FilterChain(
-        name=_OPENED,
+        name=OPENED,
         filters=[_http(spec, f"{door}-opened")],
         transport_socket=core.TransportSocket(name=named.name, typed_config=named.typed_config),
         transport_socket_connect_timeout=seconds(10),
@@ -156,27 +162,11 @@ def _listener_filter(name: str, config: object) -> listener.ListenerFilter:
     return listener.ListenerFilter(name=name, typed_config=pack(config))
 
 
-def _by_server_name(spec: GatewaySpec, *, plain: bool = False) -> matcher.Matcher:
-    """Choose by SNI: server_names of filter chains know no star in the middle (bedrock-runtime.*.amazonaws.com)."""
-    hosts = [host for provider in spec.host_providers for host in provider.hosts if ":" not in host]
-    fields = [_chosen(network_inputs.ServerNameInput(), "server_name", host_pattern(hosts), _OPENED)]
-    if plain:
-        fields.append(_chosen(network_inputs.ApplicationProtocolInput(), "protocol", ".*http/1.[01].*|.*h2c.*", _PLAIN))
-    otherwise = matcher.MatcherOnMatch(action=_chain(_PASSED))
-    return matcher.Matcher(matcher_list=matcher.MatcherMatcherList(matchers=fields), on_no_match=otherwise)
-
-
-def _chosen(value: object, name: str, pattern: str, chain: str) -> matcher.MatcherMatcherListFieldMatcher:
-    regex = matcher.RegexMatcher(google_re2=matcher.RegexMatcherGoogleRe2(), regex=pattern)
-    predicate = matcher.MatcherMatcherListPredicateSinglePredicate(
-        input=xds.TypedExtensionConfig(name=name, typed_config=pack(value)),
-        value_match=matcher.StringMatcher(safe_regex=regex),
+def _to_ports(ports: tuple[int, ...]) -> listener.ListenerFilterChainMatchPredicate:
+    ranges = [
+        listener.ListenerFilterChainMatchPredicate(destination_port_range=Int32Range(start=port, end=port + 1))
+        for port in ports
+    ]
+    return listener.ListenerFilterChainMatchPredicate(
+        or_match=listener.ListenerFilterChainMatchPredicateMatchSet(rules=ranges)
     )
-    return matcher.MatcherMatcherListFieldMatcher(
-        predicate=matcher.MatcherMatcherListPredicate(single_predicate=predicate),
-        on_match=matcher.MatcherOnMatch(action=_chain(chain)),
-    )
-
-
-def _chain(name: str) -> xds.TypedExtensionConfig:
-    return xds.TypedExtensionConfig(name=name, typed_config=pack(StringValue(value=name)))

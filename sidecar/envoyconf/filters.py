@@ -21,7 +21,8 @@ from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutatio
 from envoy_data_plane.envoy.type import v3 as type_v3
 from envoy_data_plane.google.protobuf import Struct
 
-from sidecar.envoyconf.spec import CLUSTER_SIDECAR, INTERNAL_HEADERS, REFUSAL_DETAILS, GatewaySpec
+from sidecar.envoyconf.here import http_refusal
+from sidecar.envoyconf.spec import CLUSTER_SIDECAR, INTERNAL_HEADERS, NAMED_HOST, REFUSAL_DETAILS, GatewaySpec
 from sidecar.envoyconf.typed import dns_cache, extension, milliseconds, pack, seconds
 
 EXT_PROC = "envoy.filters.http.ext_proc"
@@ -116,21 +117,21 @@ def _http_filters(spec: GatewaySpec, table: str) -> list[hcm.HttpFilter]:
     send = hcm.HttpFilter(
         name="envoy.filters.http.router", typed_config=pack(router.Router(suppress_envoy_headers=True))
     )
-    by_host = [] if table == "gateway" else [_resolver()]
-    tunnel = [_named_host()] if table == "proxy" else []
-    return [*(inspection if spec.sockets else []), *tunnel, *by_host, send]
+    resolver = [] if table == "gateway" else [_resolver()]
+    by_host = [_named_host(), *resolver, http_refusal()] if table == "proxy" else resolver
+    return [*(inspection if spec.sockets else []), *by_host, send]
 
 
 def _resolver() -> hcm.HttpFilter:
     """Find the host that a request names; only routes that lead to it wait for that."""
-    resolved = forward_filter.FilterConfig(dns_cache_config=dns_cache())
+    resolved = forward_filter.FilterConfig(dns_cache_config=dns_cache(), save_upstream_address=True)
     return hcm.HttpFilter(name="envoy.filters.http.dynamic_forward_proxy", typed_config=pack(resolved))
 
 
 def _named_host() -> hcm.HttpFilter:
     """Hand the host that CONNECT names on to the tunnel: what is not opened goes there."""
     value = filter_state.FilterStateValue(
-        object_key="envoy.upstream.dynamic_host",
+        object_key=NAMED_HOST,
         format_string=core.SubstitutionFormatString(
             text_format_source=core.DataSource(inline_string="%REQ(:AUTHORITY)%")
         ),

@@ -7,10 +7,12 @@ opened TLS there are none: a Host header that is no LLM host is answered 421 (RF
 CONNECT leads to the few ports that TLS is spoken on, and never to this machine: a proxy must not be a way into it.
 """
 
+from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.route import v3 as route
 from envoy_data_plane.envoy.type.matcher import v3 as matcher
 
 from sidecar.envoyconf.gateway_routes import authority
+from sidecar.envoyconf.here import HERE, refused_here
 from sidecar.envoyconf.inspected_routes import inspected, inspection, refused, uninspected, upstream_headers
 from sidecar.envoyconf.providers import Provider, host_pattern
 from sidecar.envoyconf.spec import (
@@ -22,33 +24,41 @@ from sidecar.envoyconf.spec import (
 )
 from sidecar.envoyconf.typed import seconds
 
-# This machine and its link: RFC 6890 loopback, "this network", link-local (where clouds keep their metadata service).
-_NAMES = r"localhost|.*\.localhost|127\.[0-9.]+|0\.[0-9.]+|0|169\.254\.[0-9.]+|\[::1?\]|\[fe80:.*\]|\[::ffff:.*\]"
-_HERE = f"(?i)(?:{_NAMES})(?::[0-9]+)?"
 _CONNECTED = route.RouteMatchConnectMatcher()
 _UNKNOWN = "not an LLM host that Douane knows, and the policy says unknown_hosts: deny; add it to DOUANE_LLM_HOSTS"
 _PORTS = "CONNECT leads to ports {} only; set DOUANE_CONNECT_PORTS"
 _MISDIRECTED = "the Host header names no LLM host, though the certificate asked for was one's"
+_CIRCLE = "the request has come back to this proxy (RFC 9110, 7.6.3)"
 _NOT_HERE = "this proxy does not lead to the machine it runs on; set NO_PROXY for such hosts"
 
 
 def host_routes(spec: GatewaySpec, table: str) -> list[route.Route]:
     """Return the routes of a door's table, such as proxy or proxy-opened."""
     door, _, opened = table.partition("-")
-    inspected_hosts = [r for p in spec.host_providers for r in _provider_routes(p, door, spec)]
     if opened:
-        misdirected = refused(f"{door}/misdirected", route.RouteMatch(prefix="/"), 421, _MISDIRECTED, spec)
-        if spec.sockets:  # shown to the sidecar all the same: somebody tried, and it goes into the books
-            misdirected.typed_per_filter_config = inspection(spec, whole_response=False)
-        return [*inspected_hosts, misdirected]
+        return [*_llm_routes(spec, door, with_ports=False), _misdirected(spec, door)]
+    inspected_hosts = _llm_routes(spec, door, with_ports=True)
     if door == "proxy":
         return [*_connect_routes(spec), *inspected_hosts, *_passed_on(spec, door, CLUSTER_HOST_PLAIN)]
     return [*inspected_hosts, *_passed_on(spec, door, CLUSTER_ORIGINAL)]
 
 
-def _provider_routes(provider: Provider, door: str, spec: GatewaySpec) -> list[route.Route]:
-    match = route.RouteMatch(prefix="/", headers=[_named(host_pattern(provider.hosts) + "(?::[0-9]+)?")])
-    return inspected(f"{door}/{provider.name}", match, _to(provider), spec)
+def _llm_routes(spec: GatewaySpec, door: str, *, with_ports: bool) -> list[route.Route]:
+    """Return the routes of LLM hosts. Without ports: not those known by a port alone (*:11434), which any name could claim."""
+    found = []
+    for provider in spec.host_providers:
+        hosts = [host for host in provider.hosts if with_ports or ":" not in host]
+        if hosts:
+            match = route.RouteMatch(prefix="/", headers=[_named(host_pattern(hosts) + "(?::[0-9]+)?")])
+            found += inspected(f"{door}/{provider.name}", match, _to(provider), spec)
+    return found
+
+
+def _misdirected(spec: GatewaySpec, door: str) -> route.Route:
+    built = refused(f"{door}/misdirected", route.RouteMatch(prefix="/"), 421, _MISDIRECTED, spec)
+    if spec.sockets:  # shown to the sidecar all the same: somebody tried, and it goes into the books
+        built.typed_per_filter_config = inspection(spec, whole_response=False)
+    return built
 
 
 def _to(provider: Provider) -> route.RouteAction:
@@ -80,7 +90,7 @@ def _connect_routes(spec: GatewaySpec) -> list[route.Route]:
         ),
         typed_per_filter_config=uninspected(spec),
     )
-    here = route.RouteMatch(connect_matcher=_CONNECTED, headers=[_named(_HERE)])
+    here = route.RouteMatch(connect_matcher=_CONNECTED, headers=[_named(HERE)])
     port = route.RouteMatch(connect_matcher=_CONNECTED, headers=[_named(f".+:(?:{ports})", otherwise=True)])
     return [
         refused("proxy/connect/here", here, 403, _NOT_HERE, spec),
@@ -104,8 +114,20 @@ def _passed_on(spec: GatewaySpec, door: str, cluster: str) -> list[route.Route]:
     )
     if door != "proxy":
         return [passed]
-    here = route.RouteMatch(prefix="/", headers=[_named(_HERE)])
-    return [refused("proxy/here", here, 403, _NOT_HERE, spec), passed]
+    passed.typed_per_filter_config |= refused_here()
+    passed.request_headers_to_add = [core.HeaderValueOption(header=core.HeaderValue(key="via", value=_via(spec)))]
+    here = route.RouteMatch(prefix="/", headers=[_named(HERE)])
+    seen = matcher.StringMatcher(contains=_via(spec))
+    circle = route.RouteMatch(prefix="/", headers=[route.HeaderMatcher(name="via", string_match=seen)])
+    return [
+        refused("proxy/here", here, 403, _NOT_HERE, spec),
+        refused("proxy/circle", circle, 508, _CIRCLE, spec),
+        passed,
+    ]
+
+
+def _via(spec: GatewaySpec) -> str:
+    return f"1.1 {spec.name}"
 
 
 def _named(pattern: str, *, otherwise: bool = False) -> route.HeaderMatcher:

@@ -1,8 +1,9 @@
 """The one table of LLM hosts: what Douane knows of each, and under which path the gateway offers it.
 
 In: nothing. Out: PROVIDERS; host names told apart. A new provider is one line here.
-Hosts are names, or patterns in which a star stands for one or more characters but never for a dot at their beginning:
-*.openai.azure.com, bedrock-runtime.*.amazonaws.com. Only what is listed is ever decrypted.
+Hosts are names, or patterns: a star stands for letters, digits, hyphens and underscores, at the beginning for dots as well, and
+before a port for an address too: *.openai.azure.com, bedrock-runtime.*-*.amazonaws.com (a region; s3 is none), *:11434. Only what
+is listed is ever decrypted.
 Source: the providers' public API references, read 2026-11.
 """
 
@@ -82,7 +83,7 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
-        "bedrock", "", "/bedrock/", more=("bedrock-runtime.*.amazonaws.com", "bedrock-runtime-fips.*.amazonaws.com")
+        "bedrock", "", "/bedrock/", more=("bedrock-runtime.*-*.amazonaws.com", "bedrock-runtime-fips.*-*.amazonaws.com")
     ),
     Provider("groq", "api.groq.com", "/groq/v1/", "/openai/v1/", "GROQ_API_KEY"),
     Provider("together", "api.together.xyz", "/together/v1/", "/v1/", "TOGETHER_API_KEY", more=("api.together.ai",)),
@@ -134,12 +135,20 @@ _HOST = re.compile(r"(\*\.)?[a-z0-9*]([a-z0-9.*-]*[a-z0-9*])?(:[0-9]{1,5})?")
 
 
 def host_pattern(hosts: Iterable[str]) -> str:
-    """Return a regular expression (RE2) that matches these hosts whole, ports left away where a host names none."""
+    """Return a regular expression (RE2) that matches these hosts whole, ports left away where a host names none.
+
+    A name may end in a dot, which says that it is whole (RFC 1034, 3.1): it leads to the same host.
+    """
     return "(?i)(?:" + "|".join(_expression(host) for host in hosts) + ")"
 
 
 def _expression(host: str) -> str:
-    return re.escape(host).replace(r"\*", "[^/]+").replace(r"\-", "-")
+    name, colon, port = host.partition(":")
+    first, *rest = (re.escape(part).replace(r"\-", "-") for part in name.split("*"))
+    if not first and rest:
+        begin = r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])" if colon and not rest[0] else "[a-z0-9._-]+"
+        first, *rest = begin + rest[0], *rest[1:]
+    return "[a-z0-9_-]+".join((first, *rest)) + r"\.?" + (f":{port}" if port else "")
 
 
 def llm_host(name: str, providers: tuple[Provider, ...] = PROVIDERS) -> str:

@@ -25,6 +25,9 @@ CLUSTER_INSPECTION = "inspection"  # the internal listener where CONNECT's tunne
 CLUSTER_PASSED = "passed"
 CLUSTER_ORIGINAL = "original"
 
+# Envoy's name for the host that a tunnel leads to, which CONNECT's door hands on.
+NAMED_HOST = "envoy.upstream.dynamic_host"
+
 
 @dataclass(frozen=True, slots=True)
 class GatewaySpec:
@@ -48,6 +51,7 @@ class GatewaySpec:
     connect_ports: tuple[int, ...] = (443,)
     deny_unknown_hosts: bool = False
     passed_idle_s: int = 3600
+    name: str = "douane"  # in the Via header of what the proxy passes on: one that comes back has gone in a circle
     admin_port: int = 9901
     analytics: tuple[str, int] | None = ("127.0.0.1", 8080)
     max_body_bytes: int = 16 * 1024 * 1024

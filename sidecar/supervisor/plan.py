@@ -3,7 +3,9 @@
 In: Settings. Out: Child values in the order they start; Envoy's two configuration files.
 """
 
+import hashlib
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -102,6 +104,7 @@ def gateway_spec(settings: Settings, policy: Policy) -> GatewaySpec:
         transparent_port=settings.transparent_port,
         connect_ports=settings.connect_ports,
         deny_unknown_hosts=policy.unknown_hosts is UnknownHosts.DENY,
+        name=_name(settings),
         admin_port=settings.admin_port,
         analytics=("127.0.0.1", settings.analytics_http_port) if settings.bind in _LOOPBACK else None,
         max_body_bytes=settings.max_body_bytes,
@@ -110,6 +113,11 @@ def gateway_spec(settings: Settings, policy: Policy) -> GatewaySpec:
         identity_headers=(settings.user_header, settings.tenant_header, settings.session_header),
         ca_file=settings.upstream_ca_file,
     )
+
+
+def _name(settings: Settings) -> str:
+    """Return what tells this installation from every other to its own proxy; to others it says nothing."""
+    return "douane-" + hashlib.sha256(f"{socket.gethostname()}:{settings.folder}".encode()).hexdigest()[:12]
 
 
 def write_watched(settings: Settings, policy: Policy) -> None:

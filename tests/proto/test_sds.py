@@ -10,25 +10,29 @@ from sidecar.certs.sds import SECRET_TYPE, response
 
 
 def test_a_request_of_envoy_s_is_read() -> None:
-    sent = discovery.DiscoveryRequest(
-        version_info="1",
-        resource_names=["a", "b"],
+    sent = discovery.DeltaDiscoveryRequest(
+        resource_names_subscribe=["a", "b"],
+        resource_names_unsubscribe=["c"],
         type_url=SECRET_TYPE,
         response_nonce="n",
         error_detail=Status(code=3, message="no"),
     )
-    read = pb.DiscoveryRequest.FromString(bytes(sent))
-    assert (read.version_info, list(read.resource_names), read.type_url) == ("1", ["a", "b"], SECRET_TYPE)
-    assert (read.response_nonce, read.error_detail.code, read.error_detail.message) == ("n", 3, "no")
+    read = pb.DeltaDiscoveryRequest.FromString(bytes(sent))
+    assert (list(read.resource_names_subscribe), list(read.resource_names_unsubscribe)) == (["a", "b"], ["c"])
+    assert (read.type_url, read.response_nonce) == (SECRET_TYPE, "n")
+    assert (read.error_detail.code, read.error_detail.message) == (3, "no")
 
 
 def test_a_secret_of_ours_is_read_by_envoy_s_types() -> None:
-    data = response([Leaf("a.test", b"chain", b"key", utc_now())], "1.1").SerializeToString()
-    read = discovery.DiscoveryResponse.parse(data)
-    assert (read.version_info, read.nonce, read.type_url) == ("1.1", "1.1", SECRET_TYPE)
+    data = response({"A.test": Leaf("a.test", b"chain", b"key", utc_now())}, ["b.test"], "1.1").SerializeToString()
+    read = discovery.DeltaDiscoveryResponse.parse(data)
+    assert (read.system_version_info, read.nonce, read.type_url) == ("1.1", "1.1", SECRET_TYPE)
+    assert read.removed_resources == ["b.test"]
     (resource,) = read.resources
-    secret = tls.Secret.parse(resource.value)
-    assert secret.name == "a.test"
+    assert (resource.name, resource.version) == ("A.test", "1.1")
+    assert resource.resource is not None
+    secret = tls.Secret.parse(resource.resource.value)
+    assert secret.name == "A.test"
     certificate = secret.tls_certificate
     assert certificate is not None
     assert certificate.certificate_chain is not None

@@ -49,6 +49,26 @@ def test_other_names_get_none_and_old_leaves_are_forgotten(
     assert issuer.leaf("a0.openai.azure.com") is not first
 
 
+def test_names_are_signed_for_as_they_are_asked_for(authority: Authority) -> None:
+    issuer = Issuer(authority)
+    leaf = issuer.leaf("api.openai.com")
+    assert issuer.leaf("API.OpenAI.com") is leaf
+    assert issuer.leaf("api.openai.com.") is leaf
+    for bad in ("a_b.openai.azure.com", ".openai.azure.com", "*.openai.azure.com", "192.0.2.1", "unnamed", ""):
+        assert issuer.leaf(bad) is None
+
+
+def test_leaves_are_not_issued_over_and_over_when_the_authority_ends(tmp_path: Path) -> None:
+    now = utc_now()
+    authority = open_authority(tmp_path / "ca", HOSTS, lambda: now)
+    now = authority.certificate.not_valid_after_utc - timedelta(hours=1)
+    issuer = Issuer(authority)
+    last = issuer.leaf("api.openai.com")
+    assert last is not None
+    assert last.not_after == authority.certificate.not_valid_after_utc
+    assert issuer.leaf("api.openai.com") is last
+
+
 def test_a_rotation_is_seen_and_a_broken_authority_changes_nothing(authority: Authority, tmp_path: Path) -> None:
     issuer = Issuer(authority)
     old = issuer.leaf("api.openai.com")
@@ -69,10 +89,11 @@ class Envoy:
         self.call = call
 
     async def ask(self, *names: str, **more: Any) -> None:
-        await self.call.write(pb.DiscoveryRequest(resource_names=names, type_url=SECRET_TYPE, **more))
+        request = pb.DeltaDiscoveryRequest(resource_names_subscribe=names, type_url=SECRET_TYPE, **more)
+        await self.call.write(request)
 
-    async def hears(self) -> pb.DiscoveryResponse:
-        found: pb.DiscoveryResponse = await asyncio.wait_for(self.call.read(), 3)
+    async def hears(self) -> pb.DeltaDiscoveryResponse:
+        found: pb.DeltaDiscoveryResponse = await asyncio.wait_for(self.call.read(), 3)
         return found
 
     async def hears_nothing(self) -> bool:
@@ -85,61 +106,120 @@ class Envoy:
 
 
 @asynccontextmanager
-async def stream(issuer: Issuer, folder: Path) -> AsyncIterator[Envoy]:
+async def streams(issuer: Issuer, folder: Path) -> AsyncIterator[Callable[[], Envoy]]:
+    """Open as many streams as are wanted: Envoy has one for each name."""
     address = f"unix:{folder}/sds.sock"
     server = build_server(issuer, address)
     await server.start()
     async with grpc.aio.insecure_channel(address) as channel:
         method: Callable[[], Any] = channel.stream_stream(
-            "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets",
-            request_serializer=pb.DiscoveryRequest.SerializeToString,
-            response_deserializer=pb.DiscoveryResponse.FromString,
+            "/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets",
+            request_serializer=pb.DeltaDiscoveryRequest.SerializeToString,
+            response_deserializer=pb.DeltaDiscoveryResponse.FromString,
         )
-        yield Envoy(method())
+        yield lambda: Envoy(method())
     await server.stop(None)
 
 
-def names_in(response: pb.DiscoveryResponse) -> list[str]:
-    secrets = [pb.Secret.FromString(item.value) for item in response.resources]
-    for secret in secrets:
+def names_in(response: pb.DeltaDiscoveryResponse) -> list[str]:
+    for item in response.resources:
+        secret = pb.Secret.FromString(item.resource.value)
+        assert secret.name == item.name
         (leaf, *_) = x509.load_pem_x509_certificates(secret.tls_certificate.certificate_chain.inline_bytes)
         found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        assert found.get_values_for_type(x509.DNSName) == [secret.name]
+        assert found.get_values_for_type(x509.DNSName) == [item.name.lower().rstrip(".")]
         assert secret.tls_certificate.private_key.inline_bytes.startswith(b"-----BEGIN PRIVATE KEY")
-    return [secret.name for secret in secrets]
+    return [item.name for item in response.resources]
 
 
 async def test_each_new_name_gets_a_secret_and_an_acknowledgement_none(authority: Authority, tmp_path: Path) -> None:
-    async with stream(Issuer(authority), tmp_path) as envoy:
+    async with streams(Issuer(authority), tmp_path) as opened:
+        envoy = opened()
         await envoy.ask("api.openai.com")
         first = await envoy.hears()
         assert names_in(first) == ["api.openai.com"]
-        await envoy.ask("api.openai.com", response_nonce=first.nonce, version_info=first.version_info)
-        await envoy.ask("api.openai.com", "a.openai.azure.com", response_nonce=first.nonce)
-        assert names_in(await envoy.hears()) == ["a.openai.azure.com"]
-        await envoy.ask("api.openai.com", "a.openai.azure.com", "bank.example")
+        await envoy.ask(response_nonce=first.nonce)
+        await envoy.ask("a.OpenAI.azure.com")
+        assert names_in(await envoy.hears()) == ["a.OpenAI.azure.com"]
+        await envoy.ask(response_nonce="1.2")
         assert await envoy.hears_nothing()
+
+
+async def test_a_name_that_may_not_be_signed_for_is_answered_at_once(authority: Authority, tmp_path: Path) -> None:
+    async with streams(Issuer(authority), tmp_path) as opened:
+        envoy = opened()
+        await envoy.ask("bank.example")
+        answer = await envoy.hears()
+        assert (names_in(answer), list(answer.removed_resources)) == ([], ["bank.example"])
 
 
 async def test_a_rotation_is_pushed(authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sds, "_LOOK_EVERY", timedelta(seconds=0.05))
-    async with stream(Issuer(authority), tmp_path) as envoy:
+    async with streams(Issuer(authority), tmp_path) as opened:
+        one, other = opened(), opened()
+        await one.ask("api.openai.com")
+        await other.ask("a.openai.azure.com")
+        first, _ = await one.hears(), await other.hears()
+        rotate(tmp_path / "ca", HOSTS)
+        second = await one.hears()
+        assert names_in(second) == ["api.openai.com"]
+        assert second.system_version_info != first.system_version_info
+        assert names_in(await other.hears()) == ["a.openai.azure.com"]
+
+
+async def test_a_leaf_is_renewed_before_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sds, "_LOOK_EVERY", timedelta(seconds=0.05))
+    now = utc_now()
+    async with streams(Issuer(open_authority(tmp_path / "ca", HOSTS, lambda: now)), tmp_path) as opened:
+        envoy = opened()
         await envoy.ask("api.openai.com")
         first = await envoy.hears()
-        await envoy.ask("api.openai.com", response_nonce=first.nonce)
-        rotate(tmp_path / "ca", HOSTS)
+        now += LEAF_LIFE / 2 + timedelta(minutes=1)
         second = await envoy.hears()
         assert names_in(second) == ["api.openai.com"]
-        assert second.version_info != first.version_info
+        assert second.resources[0].resource.value != first.resources[0].resource.value
+        assert await envoy.hears_nothing()
+
+
+async def test_more_names_than_are_held_take_each_other_s_place_and_no_more(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every name issued again at each look, 2,000 names of one wildcard kept the process busy for ever."""
+    monkeypatch.setattr(sds, "_LOOK_EVERY", timedelta(seconds=0.05))
+    monkeypatch.setattr(sds, "_MAX_LEAVES", 2)
+    async with streams(Issuer(authority), tmp_path) as opened:
+        envoys = [opened() for _ in range(3)]
+        for number, envoy in enumerate(envoys):
+            await envoy.ask(f"a{number}.openai.azure.com")
+            assert names_in(await envoy.hears()) == [f"a{number}.openai.azure.com"]
+        taken_back = await envoys[0].hears()
+        assert (names_in(taken_back), list(taken_back.removed_resources)) == ([], ["a0.openai.azure.com"])
+        assert await envoys[1].hears_nothing()
+        assert await envoys[2].hears_nothing()
+
+
+async def test_what_envoy_gives_back_is_not_renewed(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sds, "_LOOK_EVERY", timedelta(seconds=0.05))
+    async with streams(Issuer(authority), tmp_path) as opened:
+        envoy = opened()
+        await envoy.ask("api.openai.com")
+        await envoy.hears()
+        await envoy.ask(resource_names_unsubscribe=["api.openai.com"])
+        await asyncio.sleep(0.1)
+        rotate(tmp_path / "ca", HOSTS)
+        assert await envoy.hears_nothing()
 
 
 async def test_a_refusal_is_logged_and_not_answered_again(
     authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with stream(Issuer(authority), tmp_path) as envoy:
+    async with streams(Issuer(authority), tmp_path) as opened:
+        envoy = opened()
         await envoy.ask("api.openai.com")
         first = await envoy.hears()
         refused = pb.Status(code=3, message="no such curve")
-        await envoy.ask("api.openai.com", response_nonce=first.nonce, error_detail=refused)
+        await envoy.ask(response_nonce=first.nonce, error_detail=refused)
         assert await envoy.hears_nothing()
     assert [record.reason for record in caplog.records if record.message == "secret.refused"] == ["no such curve"]

@@ -1,7 +1,6 @@
 """The listeners beside the gateway."""
 
 import json
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -23,15 +22,22 @@ def test_each_door_is_there_when_it_has_a_port() -> None:
     assert json.loads(render_doors(SPEC, "p-1"))["version_info"] == "p-1"
 
 
-def test_only_llm_hosts_are_opened() -> None:
-    for name in ("inspection", "transparent"):
-        (first, *_) = doors()[name]["filterChainMatcher"]["matcherList"]["matchers"]
-        pattern = first["predicate"]["singlePredicate"]["valueMatch"]["safeRegex"]["regex"]
-        assert first["onMatch"]["action"]["name"] == "opened"
-        assert re.fullmatch(pattern, "api.openai.com")
-        assert re.fullmatch(pattern, "bedrock-runtime.us-east-1.amazonaws.com")
-        assert not re.fullmatch(pattern, "s3.us-east-1.amazonaws.com")
-        assert not re.fullmatch(pattern, "")
+def test_a_silent_client_is_not_taken_for_one_without_tls() -> None:
+    """A ClientHello that came late was passed through unseen."""
+    tunnel, redirected = doors()["inspection"], doors()["transparent"]
+    assert "continueOnListenerFiltersTimeout" not in tunnel
+    assert (tunnel["listenerFiltersTimeout"], redirected["listenerFiltersTimeout"]) == ("10s", "5s")
+    inspectors = redirected["listenerFilters"][1:]
+    ports = [rule["destinationPortRange"]["start"] for rule in inspectors[0]["filterDisabled"]["orMatch"]["rules"]]
+    assert ports == [21, 22, 25, 110, 143, 587, 3306]
+    assert inspectors[1]["filterDisabled"] == inspectors[0]["filterDisabled"]
+
+
+def test_a_tunnel_does_not_lead_to_this_machine_by_any_name() -> None:
+    (passed,) = [chain for chain in doors()["inspection"]["filterChains"] if chain["name"] == "passed"]
+    names = [one["name"].rpartition(".")[2] for one in passed["filters"]]
+    assert names == ["sni_dynamic_forward_proxy", "rbac", "tcp_proxy"]
+    assert passed["filters"][0]["typedConfig"]["saveUpstreamAddress"] is True
 
 
 def test_sessions_are_never_resumed() -> None:

@@ -13,7 +13,7 @@ from sidecar.envoyconf.tables import render_table
 
 SPEC = GatewaySpec(sockets=("/tmp/w-0.sock",), folder="/run/douane", proxy_port=3128, transparent_port=15001)
 DENYING = replace(SPEC, deny_unknown_hosts=True)
-EXT_PROC = "envoy.filters.http.ext_proc"
+EXT_PROC, RBAC = "envoy.filters.http.ext_proc", "envoy.filters.http.rbac"
 
 
 def routes(table: str, spec: GatewaySpec = SPEC) -> list[dict[str, Any]]:
@@ -48,6 +48,7 @@ def taken(authority: str, table: str, spec: GatewaySpec = SPEC, *, connect: bool
         ("api.openai.com:8443", "proxy/connect/port"),
         ("api.openai.com", "proxy/connect/port"),
         ("localhost:443", "proxy/connect/here"),
+        ("LocalHost.:443", "proxy/connect/here"),
         ("127.0.0.1:9901", "proxy/connect/here"),
         ("127.1:443", "proxy/connect/here"),
         ("[::1]:443", "proxy/connect/here"),
@@ -85,6 +86,22 @@ def test_plain_http_is_inspected_or_passed_on(door: str) -> None:
     assert taken("localhost:9901", door) == ("proxy/here" if door == "proxy" else "transparent/passed")
 
 
+def test_a_host_known_by_its_port_is_none_in_opened_tls() -> None:
+    """Else a client of api.openai.com could name any machine: Host: internal.example:11434."""
+    for door in ("proxy", "transparent"):
+        assert taken("internal.example:11434", f"{door}-opened") == f"{door}/misdirected"
+
+
+def test_what_the_proxy_passes_on_is_marked_and_does_not_come_here_or_back() -> None:
+    found = {route["name"]: route for route in routes("proxy", replace(SPEC, name="douane-1"))}
+    assert found["proxy/passed"]["requestHeadersToAdd"] == [{"header": {"key": "via", "value": "1.1 douane-1"}}]
+    assert RBAC in found["proxy/passed"]["typedPerFilterConfig"]
+    (via,) = found["proxy/circle"]["match"]["headers"]
+    assert (via["name"], via["stringMatch"]) == ("via", {"contains": "1.1 douane-1"})
+    assert found["proxy/circle"]["directResponse"]["status"] == 508
+    assert list(found).index("proxy/circle") < list(found).index("proxy/passed")
+
+
 def test_nothing_to_an_llm_host_goes_uninspected() -> None:
     for table in ("proxy", "proxy-opened", "transparent", "transparent-opened"):
         for route in routes(table):
@@ -97,7 +114,8 @@ def test_a_host_goes_over_tls_to_where_its_name_leads_or_where_it_was_moved() ->
     found = {route["name"]: route.get("route", {}) for route in routes("proxy-opened")}
     assert found["proxy/openai"]["cluster"] == "host-tls"
     assert "hostRewriteLiteral" not in found["proxy/openai"]
-    assert found["proxy/ollama"]["cluster"] == "host-plain"
+    plain = {route["name"]: route.get("route", {}) for route in routes("proxy")}
+    assert plain["proxy/ollama"]["cluster"] == "host-plain"
     moved = tuple(p.redirected("https://a.test:8443") if p.name == "openai" else p for p in PROVIDERS)
     found = {r["name"]: r.get("route", {}) for r in routes("proxy-opened", replace(SPEC, host_providers=moved))}
     assert (found["proxy/openai"]["cluster"], found["proxy/openai"]["hostRewriteLiteral"]) == (

@@ -101,4 +101,4 @@ def test_hosts_of_one_s_own_are_added() -> None:
 
 
 def test_a_pattern_matches_nothing_else() -> None:
-    assert host_pattern(("a.b", "*-c.d")) == r"(?i)(?:a\.b|[^/]+-c\.d)"
+    assert host_pattern(("a.b", "*-c.d")) == r"(?i)(?:a\.b\.?|[a-z0-9._-]+-c\.d\.?)"

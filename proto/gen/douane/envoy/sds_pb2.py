@@ -25,25 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64ouane/envoy/sds.proto\x12\x17\x65nvoy.service.secret.v3\x1a\x19google/protobuf/any.proto\"\xa1\x01\n\x10\x44iscoveryRequest\x12\x14\n\x0cversion_info\x18\x01 \x01(\t\x12\x16\n\x0eresource_names\x18\x03 \x03(\t\x12\x10\n\x08type_url\x18\x04 \x01(\t\x12\x16\n\x0eresponse_nonce\x18\x05 \x01(\t\x12\x35\n\x0c\x65rror_detail\x18\x06 \x01(\x0b\x32\x1f.envoy.service.secret.v3.Status\"s\n\x11\x44iscoveryResponse\x12\x14\n\x0cversion_info\x18\x01 \x01(\t\x12\'\n\tresources\x18\x02 \x03(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08type_url\x18\x04 \x01(\t\x12\r\n\x05nonce\x18\x05 \x01(\t\"\'\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"X\n\x06Secret\x12\x0c\n\x04name\x18\x01 \x01(\t\x12@\n\x0ftls_certificate\x18\x02 \x01(\x0b\x32\'.envoy.service.secret.v3.TlsCertificate\"\x8a\x01\n\x0eTlsCertificate\x12>\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0b\x32#.envoy.service.secret.v3.DataSource\x12\x38\n\x0bprivate_key\x18\x02 \x01(\x0b\x32#.envoy.service.secret.v3.DataSource\"\"\n\nDataSource\x12\x14\n\x0cinline_bytes\x18\x02 \x01(\x0c\x32\x84\x01\n\x16SecretDiscoveryService\x12j\n\rStreamSecrets\x12).envoy.service.secret.v3.DiscoveryRequest\x1a*.envoy.service.secret.v3.DiscoveryResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64ouane/envoy/sds.proto\x12\x17\x65nvoy.service.secret.v3\x1a\x19google/protobuf/any.proto\"\xbe\x01\n\x15\x44\x65ltaDiscoveryRequest\x12\x10\n\x08type_url\x18\x02 \x01(\t\x12 \n\x18resource_names_subscribe\x18\x03 \x03(\t\x12\"\n\x1aresource_names_unsubscribe\x18\x04 \x03(\t\x12\x16\n\x0eresponse_nonce\x18\x06 \x01(\t\x12\x35\n\x0c\x65rror_detail\x18\x07 \x01(\x0b\x32\x1f.envoy.service.secret.v3.Status\"\xa7\x01\n\x16\x44\x65ltaDiscoveryResponse\x12\x1b\n\x13system_version_info\x18\x01 \x01(\t\x12\x34\n\tresources\x18\x02 \x03(\x0b\x32!.envoy.service.secret.v3.Resource\x12\x10\n\x08type_url\x18\x04 \x01(\t\x12\r\n\x05nonce\x18\x05 \x01(\t\x12\x19\n\x11removed_resources\x18\x06 \x03(\t\"Q\n\x08Resource\x12\x0f\n\x07version\x18\x01 \x01(\t\x12&\n\x08resource\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x0c\n\x04name\x18\x03 \x01(\t\"\'\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"X\n\x06Secret\x12\x0c\n\x04name\x18\x01 \x01(\t\x12@\n\x0ftls_certificate\x18\x02 \x01(\x0b\x32\'.envoy.service.secret.v3.TlsCertificate\"\x8a\x01\n\x0eTlsCertificate\x12>\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0b\x32#.envoy.service.secret.v3.DataSource\x12\x38\n\x0bprivate_key\x18\x02 \x01(\x0b\x32#.envoy.service.secret.v3.DataSource\"\"\n\nDataSource\x12\x14\n\x0cinline_bytes\x18\x02 \x01(\x0c\x32\x8d\x01\n\x16SecretDiscoveryService\x12s\n\x0c\x44\x65ltaSecrets\x12..envoy.service.secret.v3.DeltaDiscoveryRequest\x1a/.envoy.service.secret.v3.DeltaDiscoveryResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'douane.envoy.sds_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DISCOVERYREQUEST']._serialized_start=79
-  _globals['_DISCOVERYREQUEST']._serialized_end=240
-  _globals['_DISCOVERYRESPONSE']._serialized_start=242
-  _globals['_DISCOVERYRESPONSE']._serialized_end=357
-  _globals['_STATUS']._serialized_start=359
-  _globals['_STATUS']._serialized_end=398
-  _globals['_SECRET']._serialized_start=400
-  _globals['_SECRET']._serialized_end=488
-  _globals['_TLSCERTIFICATE']._serialized_start=491
-  _globals['_TLSCERTIFICATE']._serialized_end=629
-  _globals['_DATASOURCE']._serialized_start=631
-  _globals['_DATASOURCE']._serialized_end=665
-  _globals['_SECRETDISCOVERYSERVICE']._serialized_start=668
-  _globals['_SECRETDISCOVERYSERVICE']._serialized_end=800
+  _globals['_DELTADISCOVERYREQUEST']._serialized_start=79
+  _globals['_DELTADISCOVERYREQUEST']._serialized_end=269
+  _globals['_DELTADISCOVERYRESPONSE']._serialized_start=272
+  _globals['_DELTADISCOVERYRESPONSE']._serialized_end=439
+  _globals['_RESOURCE']._serialized_start=441
+  _globals['_RESOURCE']._serialized_end=522
+  _globals['_STATUS']._serialized_start=524
+  _globals['_STATUS']._serialized_end=563
+  _globals['_SECRET']._serialized_start=565
+  _globals['_SECRET']._serialized_end=653
+  _globals['_TLSCERTIFICATE']._serialized_start=656
+  _globals['_TLSCERTIFICATE']._serialized_end=794
+  _globals['_DATASOURCE']._serialized_start=796
+  _globals['_DATASOURCE']._serialized_end=830
+  _globals['_SECRETDISCOVERYSERVICE']._serialized_start=833
+  _globals['_SECRETDISCOVERYSERVICE']._serialized_end=974
 # @@protoc_insertion_point(module_scope)

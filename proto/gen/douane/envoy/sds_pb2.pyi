@@ -7,31 +7,43 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class DiscoveryRequest(_message.Message):
-    __slots__ = ("version_info", "resource_names", "type_url", "response_nonce", "error_detail")
-    VERSION_INFO_FIELD_NUMBER: _ClassVar[int]
-    RESOURCE_NAMES_FIELD_NUMBER: _ClassVar[int]
+class DeltaDiscoveryRequest(_message.Message):
+    __slots__ = ("type_url", "resource_names_subscribe", "resource_names_unsubscribe", "response_nonce", "error_detail")
     TYPE_URL_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_NAMES_SUBSCRIBE_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_NAMES_UNSUBSCRIBE_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_NONCE_FIELD_NUMBER: _ClassVar[int]
     ERROR_DETAIL_FIELD_NUMBER: _ClassVar[int]
-    version_info: str
-    resource_names: _containers.RepeatedScalarFieldContainer[str]
     type_url: str
+    resource_names_subscribe: _containers.RepeatedScalarFieldContainer[str]
+    resource_names_unsubscribe: _containers.RepeatedScalarFieldContainer[str]
     response_nonce: str
     error_detail: Status
-    def __init__(self, version_info: _Optional[str] = ..., resource_names: _Optional[_Iterable[str]] = ..., type_url: _Optional[str] = ..., response_nonce: _Optional[str] = ..., error_detail: _Optional[_Union[Status, _Mapping]] = ...) -> None: ...
+    def __init__(self, type_url: _Optional[str] = ..., resource_names_subscribe: _Optional[_Iterable[str]] = ..., resource_names_unsubscribe: _Optional[_Iterable[str]] = ..., response_nonce: _Optional[str] = ..., error_detail: _Optional[_Union[Status, _Mapping]] = ...) -> None: ...
 
-class DiscoveryResponse(_message.Message):
-    __slots__ = ("version_info", "resources", "type_url", "nonce")
-    VERSION_INFO_FIELD_NUMBER: _ClassVar[int]
+class DeltaDiscoveryResponse(_message.Message):
+    __slots__ = ("system_version_info", "resources", "type_url", "nonce", "removed_resources")
+    SYSTEM_VERSION_INFO_FIELD_NUMBER: _ClassVar[int]
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     TYPE_URL_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
-    version_info: str
-    resources: _containers.RepeatedCompositeFieldContainer[_any_pb2.Any]
+    REMOVED_RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    system_version_info: str
+    resources: _containers.RepeatedCompositeFieldContainer[Resource]
     type_url: str
     nonce: str
-    def __init__(self, version_info: _Optional[str] = ..., resources: _Optional[_Iterable[_Union[_any_pb2.Any, _Mapping]]] = ..., type_url: _Optional[str] = ..., nonce: _Optional[str] = ...) -> None: ...
+    removed_resources: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, system_version_info: _Optional[str] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., type_url: _Optional[str] = ..., nonce: _Optional[str] = ..., removed_resources: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Resource(_message.Message):
+    __slots__ = ("version", "resource", "name")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    resource: _any_pb2.Any
+    name: str
+    def __init__(self, version: _Optional[str] = ..., resource: _Optional[_Union[_any_pb2.Any, _Mapping]] = ..., name: _Optional[str] = ...) -> None: ...
 
 class Status(_message.Message):
     __slots__ = ("code", "message")

@@ -34,17 +34,17 @@ class SecretDiscoveryServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.StreamSecrets = channel.stream_stream(
-                '/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets',
-                request_serializer=douane_dot_envoy_dot_sds__pb2.DiscoveryRequest.SerializeToString,
-                response_deserializer=douane_dot_envoy_dot_sds__pb2.DiscoveryResponse.FromString,
+        self.DeltaSecrets = channel.stream_stream(
+                '/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets',
+                request_serializer=douane_dot_envoy_dot_sds__pb2.DeltaDiscoveryRequest.SerializeToString,
+                response_deserializer=douane_dot_envoy_dot_sds__pb2.DeltaDiscoveryResponse.FromString,
                 _registered_method=True)
 
 
 class SecretDiscoveryServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
-    def StreamSecrets(self, request_iterator, context):
+    def DeltaSecrets(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -53,10 +53,10 @@ class SecretDiscoveryServiceServicer:
 
 def add_SecretDiscoveryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'StreamSecrets': grpc.stream_stream_rpc_method_handler(
-                    servicer.StreamSecrets,
-                    request_deserializer=douane_dot_envoy_dot_sds__pb2.DiscoveryRequest.FromString,
-                    response_serializer=douane_dot_envoy_dot_sds__pb2.DiscoveryResponse.SerializeToString,
+            'DeltaSecrets': grpc.stream_stream_rpc_method_handler(
+                    servicer.DeltaSecrets,
+                    request_deserializer=douane_dot_envoy_dot_sds__pb2.DeltaDiscoveryRequest.FromString,
+                    response_serializer=douane_dot_envoy_dot_sds__pb2.DeltaDiscoveryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -70,7 +70,7 @@ class SecretDiscoveryService:
     """Missing associated documentation comment in .proto file."""
 
     @staticmethod
-    def StreamSecrets(request_iterator,
+    def DeltaSecrets(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -83,9 +83,9 @@ class SecretDiscoveryService:
         return grpc.experimental.stream_stream(
             request_iterator,
             target,
-            '/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets',
-            douane_dot_envoy_dot_sds__pb2.DiscoveryRequest.SerializeToString,
-            douane_dot_envoy_dot_sds__pb2.DiscoveryResponse.FromString,
+            '/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets',
+            douane_dot_envoy_dot_sds__pb2.DeltaDiscoveryRequest.SerializeToString,
+            douane_dot_envoy_dot_sds__pb2.DeltaDiscoveryResponse.FromString,
             options,
             channel_credentials,
             insecure,
