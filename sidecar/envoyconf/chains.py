@@ -7,6 +7,8 @@ In: a GatewaySpec, a door. Out: the matcher of a listener. What it matches nowhe
   all would go round the inspection.
 * On ports of TLS nothing else passes: a ClientHello that comes late, or is larger than Envoy reads (16 KiB), looks like no TLS,
   and would pass unseen with the name of an LLM host in it.
+* Who connects to the transparent door itself, with nobody redirecting, is closed: where the kernel follows connections (NAT), that
+  one's destination is the door, and it would go in a circle until no descriptor is left.
 """
 
 from typing import Any
@@ -50,9 +52,10 @@ def _redirected(spec: GatewaySpec) -> list[tuple[_Predicate, str]]:
     http = _is(inputs.ApplicationProtocolInput(), "protocol", ".*http/1.[01].*|.*h2c.*")
     ports = "|".join(str(port) for port in spec.connect_ports)
     elsewhere = _not(_is(inputs.DestinationPortInput(), "port", ports))
+    itself = _is(inputs.DestinationPortInput(), "port", str(spec.transparent_port))
     plain = (_Predicate(and_matcher=_all(_not(_tls()), http)), PLAIN)
     passing = [] if spec.deny_unknown_hosts else [(_Predicate(or_matcher=_all(_tls(), elsewhere)), PASSED)]
-    return [plain, *passing]
+    return [(itself, CLOSED), plain, *passing]
 
 
 def _tls() -> _Predicate:

@@ -60,11 +60,11 @@ def _proxy(spec: GatewaySpec) -> listener.Listener:
 
 
 def _inspection(spec: GatewaySpec) -> listener.Listener:
-    """Where CONNECT's tunnels end. Its connections come from within Envoy."""
+    """Where CONNECT's tunnels end. Its connections come from within Envoy; original_dst puts the client's address back."""
     return listener.Listener(
         name=CLUSTER_INSPECTION,
         internal_listener=listener.ListenerInternalListenerConfig(),
-        listener_filters=[_tls_inspector()],
+        listener_filters=[_original_address(), _tls_inspector()],
         listener_filters_timeout=milliseconds(_TUNNEL_SILENT_MS),
         filter_chains=[
             _opened(spec, "proxy"),
@@ -77,16 +77,18 @@ def _inspection(spec: GatewaySpec) -> listener.Listener:
 
 def _transparent(spec: GatewaySpec) -> listener.Listener:
     inspectors = [
-        _listener_filter("envoy.filters.listener.original_dst", original_dst.OriginalDst()),
+        _original_address(),
         _tls_inspector(),
         _listener_filter("envoy.filters.listener.http_inspector", http_inspector.HttpInspector()),
     ]
+    first, *others = (socket_address(bind, spec.transparent_port) for bind in spec.transparent_bind)
     for inspector in inspectors[1:]:
         inspector.filter_disabled = _to_ports(_SERVER_FIRST)
     plain = listener.FilterChain(name=PLAIN, filters=[_http(spec, "transparent")])
     return listener.Listener(
         name="transparent",
-        address=socket_address(spec.transparent_bind, spec.transparent_port),
+        address=first,
+        additional_addresses=[listener.AdditionalAddress(address=one) for one in others],
         listener_filters=inspectors,
         listener_filters_timeout=milliseconds(_SILENT_MS),
         continue_on_listener_filters_timeout=True,
@@ -152,6 +154,10 @@ def _http(spec: GatewaySpec, table: str) -> listener.Filter:
     return listener.Filter(
         name="envoy.filters.network.http_connection_manager", typed_config=pack(connection_manager(spec, table))
     )
+
+
+def _original_address() -> listener.ListenerFilter:
+    return _listener_filter("envoy.filters.listener.original_dst", original_dst.OriginalDst())
 
 
 def _tls_inspector() -> listener.ListenerFilter:

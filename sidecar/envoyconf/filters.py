@@ -22,7 +22,14 @@ from envoy_data_plane.envoy.type import v3 as type_v3
 from envoy_data_plane.google.protobuf import Struct
 
 from sidecar.envoyconf.here import http_refusal
-from sidecar.envoyconf.spec import CLUSTER_SIDECAR, INTERNAL_HEADERS, NAMED_HOST, REFUSAL_DETAILS, GatewaySpec
+from sidecar.envoyconf.spec import (
+    CLIENT_ADDRESS,
+    CLUSTER_SIDECAR,
+    INTERNAL_HEADERS,
+    NAMED_HOST,
+    REFUSAL_DETAILS,
+    GatewaySpec,
+)
 from sidecar.envoyconf.typed import dns_cache, extension, milliseconds, pack, seconds
 
 EXT_PROC = "envoy.filters.http.ext_proc"
@@ -118,7 +125,7 @@ def _http_filters(spec: GatewaySpec, table: str) -> list[hcm.HttpFilter]:
         name="envoy.filters.http.router", typed_config=pack(router.Router(suppress_envoy_headers=True))
     )
     resolver = [] if table == "gateway" else [_resolver()]
-    by_host = [_named_host(), *resolver, http_refusal()] if table == "proxy" else resolver
+    by_host = [_handed_on(), *resolver, http_refusal()] if table == "proxy" else resolver
     return [*(inspection if spec.sockets else []), *by_host, send]
 
 
@@ -128,18 +135,20 @@ def _resolver() -> hcm.HttpFilter:
     return hcm.HttpFilter(name="envoy.filters.http.dynamic_forward_proxy", typed_config=pack(resolved))
 
 
-def _named_host() -> hcm.HttpFilter:
-    """Hand the host that CONNECT names on to the tunnel: what is not opened goes there."""
-    value = filter_state.FilterStateValue(
-        object_key=NAMED_HOST,
-        format_string=core.SubstitutionFormatString(
-            text_format_source=core.DataSource(inline_string="%REQ(:AUTHORITY)%")
-        ),
-        shared_with_upstream=filter_state.FilterStateValueSharedWithUpstream.ONCE,
-    )
+def _handed_on() -> hcm.HttpFilter:
+    """Hand on to the tunnel the host that CONNECT names, where what is not opened goes, and the client that asked for it."""
+    values = [_shared(NAMED_HOST, "%REQ(:AUTHORITY)%"), _shared(CLIENT_ADDRESS, "%DOWNSTREAM_REMOTE_ADDRESS%")]
     return hcm.HttpFilter(
         name="envoy.filters.http.set_filter_state",
-        typed_config=pack(set_filter_state.Config(on_request_headers=[value])),
+        typed_config=pack(set_filter_state.Config(on_request_headers=values)),
+    )
+
+
+def _shared(key: str, text: str) -> filter_state.FilterStateValue:
+    return filter_state.FilterStateValue(
+        object_key=key,
+        format_string=core.SubstitutionFormatString(text_format_source=core.DataSource(inline_string=text)),
+        shared_with_upstream=filter_state.FilterStateValueSharedWithUpstream.ONCE,
     )
 
 
@@ -169,21 +178,41 @@ def _strip_internal_headers() -> core.TypedExtensionConfig:
     return extension("envoy.http.early_header_mutation.header_mutation", early.HeaderMutation(mutations=mutations))
 
 
+# Envoy's own words for these say little, and those for a certificate nothing at all.
+_PLAINLY = {
+    "response.code_details == 'upgrade_failed'": "WebSocket and other upgrades cannot be inspected and are not let through",
+    "response.code_details.contains('CERTIFICATE_VERIFY_FAILED')": (
+        "the provider's certificate could not be verified, and nothing was sent to it"
+    ),
+    "response.code_details.startsWith('dns_resolution_failure')": "the provider's name could not be resolved",
+    "response.code_details.startsWith('rbac_access_denied')": (
+        "this proxy does not lead to the machine it runs on, and this name does"
+    ),
+}
+
+
 def _local_replies() -> hcm.LocalReplyConfig:
     """Envoy's own refusals speak JSON in OpenAI's error shape; those the sidecar composed pass as they are.
 
     A sidecar that does not answer in time is a 504 to Envoy; to the client it is the 503 of every failed inspection.
     """
-    silent = hcm.ResponseMapper(
-        filter=_where("response.code == 504 && response.code_details.startsWith('ext_proc')"),
-        status_code=503,
-        body=core.DataSource(inline_string="the inspection did not answer in time"),
+    silent = _reply(
+        "response.code == 504 && response.code_details.startsWith('ext_proc')", "the inspection did not answer in time"
+    )
+    silent.status_code = 503
+    plainly = [_reply(expression, text) for expression, text in _PLAINLY.items()]
+    return hcm.LocalReplyConfig(
+        mappers=[silent, *plainly, _reply(f"!response.code_details.startsWith('{REFUSAL_DETAILS}')")]
+    )
+
+
+def _reply(expression: str, text: str = "") -> hcm.ResponseMapper:
+    """Answer in our shape; without a text of ours with Envoy's."""
+    return hcm.ResponseMapper(
+        filter=_where(expression),
+        body=core.DataSource(inline_string=text) if text else None,
         body_format_override=_error_body(),
     )
-    envoys = hcm.ResponseMapper(
-        filter=_where(f"!response.code_details.startsWith('{REFUSAL_DETAILS}')"), body_format_override=_error_body()
-    )
-    return hcm.LocalReplyConfig(mappers=[silent, envoys])
 
 
 def _where(expression: str) -> accesslog.AccessLogFilter:

@@ -27,6 +27,8 @@ CLUSTER_ORIGINAL = "original"
 
 # Envoy's name for the host that a tunnel leads to, which CONNECT's door hands on.
 NAMED_HOST = "envoy.upstream.dynamic_host"
+# Envoy's name for the client a tunnel comes from; else all of them would come from within Envoy.
+CLIENT_ADDRESS = "envoy.filters.listener.original_dst.remote_ip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class GatewaySpec:
     proxy_port: int = 0
     proxy_bind: str = "127.0.0.1"
     transparent_port: int = 0
-    transparent_bind: str = "127.0.0.1"
+    transparent_bind: tuple[str, ...] = ("127.0.0.1",)
     connect_ports: tuple[int, ...] = (443,)
     deny_unknown_hosts: bool = False
     passed_idle_s: int = 3600

@@ -3,6 +3,7 @@
 In: Settings. Out: Child values in the order they start; Envoy's two configuration files.
 """
 
+import contextlib
 import hashlib
 import shutil
 import socket
@@ -102,6 +103,7 @@ def gateway_spec(settings: Settings, policy: Policy) -> GatewaySpec:
         proxy_port=settings.proxy_port,
         proxy_bind=settings.proxy_bind,
         transparent_port=settings.transparent_port,
+        transparent_bind=_loopback(),
         connect_ports=settings.connect_ports,
         deny_unknown_hosts=policy.unknown_hosts is UnknownHosts.DENY,
         name=_name(settings),
@@ -113,6 +115,14 @@ def gateway_spec(settings: Settings, policy: Policy) -> GatewaySpec:
         identity_headers=(settings.user_header, settings.tenant_header, settings.session_header),
         ca_file=settings.upstream_ca_file,
     )
+
+
+def _loopback() -> tuple[str, ...]:
+    """Return where the kernel redirects this machine's own connections to: IPv6's to ::1, where there is IPv6."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return ("127.0.0.1", "::1")
+    return ("127.0.0.1",)
 
 
 def _name(settings: Settings) -> str:

@@ -72,6 +72,7 @@ class Upstream:
     received: list[Received] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
     tls: ssl.SSLContext | None = None
+    address: tuple[str, int] = ("127.0.0.1", 0)
 
     def __post_init__(self) -> None:
         upstream = self
@@ -86,17 +87,22 @@ class Upstream:
             daemon_threads = True
             allow_reuse_address = True
             request_queue_size = 512
+            address_family = socket.AF_INET6 if ":" in upstream.address[0] else socket.AF_INET
 
             def handle_error(self, request: Any, client_address: Any) -> None:
                 del request, client_address  # a proxy that leaves is part of the tests
 
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = Server(self.address, Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
     @property
     def url(self) -> str:
-        return f"{'https://localhost' if self.tls else 'http://127.0.0.1'}:{self._server.server_address[1]}"
+        return f"{'https://localhost' if self.tls else 'http://127.0.0.1'}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
 
     def close(self) -> None:
         self.release.set()

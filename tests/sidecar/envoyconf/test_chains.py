@@ -66,6 +66,9 @@ def test_what_was_redirected_is_told_apart() -> None:
     assert chain("transparent", transport="raw_buffer", protocol="h2c", port="8000") == "plain"
     assert chain("transparent", transport="raw_buffer", port="3306") == "passed"
     assert chain("transparent", transport="raw_buffer", port="443") == "closed"
+    for protocol in ("", "http/1.1"):
+        assert chain("transparent", transport="raw_buffer", protocol=protocol, port="15001") == "closed"
+    assert chain("transparent", transport="tls", server_name="files.example", port="15001") == "closed"
     wider = replace(SPEC, connect_ports=(443, 8443))
     assert chain("transparent", wider, transport="raw_buffer", port="8443") == "closed"
 
