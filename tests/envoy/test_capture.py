@@ -2,10 +2,12 @@
 
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -417,8 +419,11 @@ def test_what_a_killed_run_left_is_removed() -> None:
     dead.wait()
     name = f"douane-test-{dead.pid}-1-client"
     subprocess.run(["ip", "netns", "add", name], check=True, timeout=20)
+    lost = subprocess.Popen(["ip", "netns", "exec", name, "sleep", "60"])
+    time.sleep(0.3)  # until it is inside
     with joined() as alive:
         remove_abandoned()
+        assert lost.wait(5) == -signal.SIGKILL
         left = {path.name for path in Path("/run/netns").iterdir()}
         assert name not in left
         assert alive.client.name in left

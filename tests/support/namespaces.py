@@ -9,6 +9,7 @@ import ctypes
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -64,6 +65,12 @@ class Namespace:
             timeout=60,
             check=False,
         )
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a file that programs started here from now on see under /etc, whoever they are."""
+        file = _ETC / self.name / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -154,17 +161,15 @@ def _make(cable: Cable) -> None:
 
 
 def _write_etc(machine: Namespace, names: Sequence[str]) -> None:
-    folder = _ETC / machine.name
-    folder.mkdir(parents=True)
     own = "127.0.0.1 localhost\n::1 localhost\n"
     theirs = "".join(f"{PROVIDER} {name}\n{PROVIDER6} {name}\n" for name in names)
-    (folder / "hosts").write_text(own + theirs)
+    machine.put("hosts", (own + theirs).encode())
     # Nobody answers there, and the kernel says so at once: an unknown name fails without a wait.
-    (folder / "resolv.conf").write_text(f"nameserver {PROVIDER}\noptions timeout:1 attempts:1\n")
+    machine.put("resolv.conf", f"nameserver {PROVIDER}\noptions timeout:1 attempts:1\n".encode())
 
 
 def remove_abandoned() -> None:
-    """Remove the namespaces of runs whose process is gone."""
+    """Remove the namespaces of runs whose process is gone, and end what they left running in them."""
     for folder in (_NETNS, _ETC):
         for path in folder.glob(f"{_PREFIX}-*"):
             found = re.fullmatch(rf"{_PREFIX}-(\d+)-\d+-(client|provider)", path.name)
@@ -172,8 +177,17 @@ def remove_abandoned() -> None:
                 _remove(path.name)
 
 
+def _end_all(name: str) -> None:
+    """End the processes in a namespace of ours: without its name nobody finds them again."""
+    listed = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, timeout=20, check=False)
+    for number in set(listed.stdout.split()) - {str(os.getpid())}:
+        with suppress(ProcessLookupError):
+            os.kill(int(number), signal.SIGKILL)
+
+
 def _remove(name: str) -> None:
     if (_NETNS / name).exists():
+        _end_all(name)
         _ip("netns", "delete", name)
     shutil.rmtree(_ETC / name, ignore_errors=True)
     with suppress(OSError):
