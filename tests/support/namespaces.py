@@ -45,7 +45,8 @@ class Namespace:
         group = uid if gid is None else gid
         user = ["setpriv", f"--reuid={uid}", f"--regid={group}", "--clear-groups"]
         if reads_all:
-            user += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+            # no_setuid_fixup: without it access(2) forgets the capability, and a folder looks as if it were not there.
+            user += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"]
         return ["ip", "netns", "exec", self.name, *(user if uid or group else ()), *arguments]
 
     def run(
