@@ -71,7 +71,7 @@ clean: ## remove what was built (the data folder stays)
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 packages:
-	@tests/install-packages postgresql iproute2 iptables util-linux curl shellcheck
+	@tests/install-packages postgresql curl iproute2 iptables util-linux shellcheck openjdk-17-jre-headless
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

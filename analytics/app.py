@@ -25,9 +25,9 @@ from sqlalchemy.exc import DBAPIError
 from analytics.api import application as web
 from analytics.config import ConfigError, Settings, variable
 from analytics.ingest import server as ingest
-from analytics.store import database, records
+from analytics.store import coverage, database, records
 from analytics.telemetry import Metrics, configure_logging
-from analytics.types import DecisionRow, Stored
+from analytics.types import CoverageRows, DecisionRow, Stored
 
 _LOG = logging.getLogger("analytics")
 
@@ -112,7 +112,7 @@ def _construct(settings: Settings, engine: Engine) -> _Service:
         server_header=False,
         timeout_graceful_shutdown=round(settings.shutdown_grace_s),
     )
-    servicer = ingest.DecisionLog(_storing(engine), metrics, writer)
+    servicer = ingest.DecisionLog(_storing(engine), _covering(engine), metrics, writer)
     return _Service(_Http(config), ingest.build(servicer), engine, writer)
 
 
@@ -122,6 +122,14 @@ def _storing(engine: Engine) -> ingest.Store:
             return records.store(connection, rows)
 
     return store
+
+
+def _covering(engine: Engine) -> ingest.Cover:
+    def cover(rows: CoverageRows) -> int:
+        with database.writing(engine) as connection:
+            return coverage.store(connection, rows, int(time.time()))
+
+    return cover
 
 
 def _bind(name: str, host: str, port: int) -> socket.socket:

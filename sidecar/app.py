@@ -114,9 +114,9 @@ def _monotonic_us() -> int:
     return time.monotonic_ns() // 1000
 
 
-def _pipeline(ruleset: Ruleset) -> Pipeline:
+def _pipeline(ruleset: Ruleset, max_body_bytes: int) -> Pipeline:
     """Return the line with these rules and a memo of its own: what other rules found says nothing about these."""
-    return Pipeline(_monotonic_us, ruleset, Memo(os.urandom(32)))
+    return Pipeline(_monotonic_us, ruleset, Memo(os.urandom(32)), max_body_bytes)
 
 
 class Worker:
@@ -131,7 +131,7 @@ class Worker:
         self.packs = PacksFolder(packs_path(settings), self.counts.packs_read, required=settings.packs_dir is not None)
         self.around = self._surroundings()
         self.threads = ThreadPoolExecutor(2, thread_name_prefix="inspect")
-        self.channel = grpc.aio.insecure_channel(_analytics_address(settings))
+        self.channel = grpc.aio.insecure_channel(analytics_address(settings))
         self.publisher = Publisher(self.spool, _sender(self.channel), self.counts, time.monotonic, Random())
         self.server = build_server(self._desk(index), f"unix:{socket_path(settings.folder, index)}")
 
@@ -151,7 +151,7 @@ class Worker:
         settings = self.settings
         providers = settings.providers()
         return Surroundings(
-            pipeline=_pipeline(self.packs.current),
+            pipeline=_pipeline(self.packs.current, self.settings.max_body_bytes),
             identifier=Identifier(
                 digest_key(settings),
                 settings.user_header,
@@ -168,7 +168,7 @@ class Worker:
 
     def _rules_changed(self) -> None:
         """Exchanges that begin from now on see the new rules; those under way keep theirs."""
-        self.around = replace(self.around, pipeline=_pipeline(self.packs.current))
+        self.around = replace(self.around, pipeline=_pipeline(self.packs.current, self.settings.max_body_bytes))
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then finish what is under way and deliver what waits."""
@@ -226,7 +226,8 @@ def _generate_keys(settings: Settings) -> Mapping[str, str]:
     return dict.fromkeys((p.name for p in settings.providers()), "demo") if settings.demo() else settings.keys()
 
 
-def _analytics_address(settings: Settings) -> str:
+def analytics_address(settings: Settings) -> str:
+    """Return where records and reports go."""
     return settings.analytics_grpc or f"127.0.0.1:{settings.analytics_grpc_port}"
 
 

@@ -1,11 +1,12 @@
 """The `douane` command.
 
 In: arguments. Out: an exit status: 0 well, 1 failed, 2 wrong usage or settings.
-`douane scan` has statuses of its own: see sidecar/scan/command.py.
+`douane scan` and `douane coverage` have statuses of their own: see their command.py.
 Heavy parts are imported by the command that needs them: a worker never loads Envoy's configuration types, a scan no settings.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -60,8 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_worker(commands)
     _add_certificates(commands)
+    _add_authority(commands)
     _add_scan(commands)
     _add_rules(commands)
+    _add_coverage(commands)
     return parser
 
 
@@ -122,6 +125,20 @@ def _add_certificates(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     answers.set_defaults(run=_certificates)
 
 
+def _add_authority(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """`ca`, `env` and `run`: their options are light, what they do is imported when it is asked for."""
+    from sidecar.certs.options import add_commands
+
+    for parser in add_commands(commands):
+        parser.set_defaults(run=_authority)
+
+
+def _authority(parsed: argparse.Namespace) -> int:
+    from sidecar.certs.command import command
+
+    return command(_settings(parsed), parsed)
+
+
 def _add_scan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     scan = commands.add_parser(
         "scan",
@@ -165,6 +182,28 @@ def _add_rules(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     check.set_defaults(run=_check_packs)
 
 
+def _add_coverage(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    coverage = commands.add_parser(
+        "coverage",
+        help="say what did not go through customs",
+        epilog="exit status: 0 well, 2 nothing to read, 3 with --fail-on-uninspected when an LLM host was reached uninspected",
+    )
+    coverage.add_argument("--days", type=_days, default=7, metavar="N", help="how many days back (7)")
+    coverage.add_argument("--json", action="store_true", help="print the report as JSON")
+    coverage.add_argument("--data", type=Path, help="data folder of the installation (~/.local/share/douane)")
+    coverage.add_argument(
+        "--fail-on-uninspected", action="store_true", help="exit 3 when an LLM host was reached without inspection"
+    )
+    coverage.set_defaults(run=_coverage)
+
+
+def _days(value: str) -> int:
+    number = int(value)
+    if not 1 <= number <= 366:
+        raise argparse.ArgumentTypeError("1 to 366")
+    return number
+
+
 def _settings(parsed: argparse.Namespace) -> "Settings":
     from sidecar.config import Settings, load_settings
 
@@ -174,6 +213,8 @@ def _settings(parsed: argparse.Namespace) -> "Settings":
 
 
 def _up(parsed: argparse.Namespace) -> int:
+    # Read when gRPC is imported. Children are replaced by another program at once; without this it complains at each restart.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     from sidecar.supervisor.up import run
 
     return run(_settings(parsed), to_stdout=parsed.logs == "stdout")
@@ -238,6 +279,12 @@ def _certificates(parsed: argparse.Namespace) -> int:
     authority = open_authority(settings.folder / "ca", settings.llm_names())
     asyncio.run(serve(Issuer(authority), f"unix:{settings.folder / 'run' / 'sds.sock'}"))
     return 0
+
+
+def _coverage(parsed: argparse.Namespace) -> int:
+    from sidecar.coverage.command import run
+
+    return run(parsed, _settings(parsed))
 
 
 def _worker(parsed: argparse.Namespace) -> int:

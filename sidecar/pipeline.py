@@ -12,7 +12,8 @@ from sidecar import scoring
 from sidecar.decode import readings
 from sidecar.detectors import Detector, contextual
 from sidecar.detectors.ruleset import Ruleset
-from sidecar.protocols import protocol_for
+from sidecar.inflate import NotInflated, inflated
+from sidecar.protocols import protocol_for, websocket
 from sidecar.protocols.json_body import MalformedBody
 from sidecar.risk.memo import Memo
 from sidecar.types import (
@@ -35,7 +36,8 @@ from sidecar.types import (
 )
 
 _WITHOUT_BODY = ("GET", "HEAD", "DELETE", "OPTIONS")
-_PLAIN_ENCODINGS = ("", "identity")
+# The gateway's own limit unless DOUANE_MAX_BODY_BYTES says otherwise: a body is not let grow beyond what may be sent plain.
+MAX_PLAIN_BYTES = 16 * 1024 * 1024
 _NOTHING_READ = LlmMessage(protocol="none", segments=())
 
 
@@ -48,7 +50,7 @@ class _Stopped(Exception):  # noqa: N818 - never leaves this module
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The stations in order. now_us is a monotonic clock in microseconds.
+    """The stations in order. now_us is a monotonic clock in microseconds, max_plain_bytes bounds a body once inflated.
 
     A pipeline never changes its rules; its memo is theirs alone.
     """
@@ -56,22 +58,26 @@ class Pipeline:
     now_us: Callable[[], int]
     ruleset: Ruleset
     memo: Memo | None = None
+    max_plain_bytes: int = MAX_PLAIN_BYTES
 
     def inspect(self, head: Head, data: bytes, deadline_us: int, planted: tuple[str, ...] = ()) -> Inspection:
         """Return what looking at a request brought to light; deadline_us is on the pipeline's clock, planted are canaries."""
         message = _NOTHING_READ
         try:
-            _require_plain(head)
+            plain = inflated(data, head.headers.get("content-encoding", ""), self.max_plain_bytes)
             wire = protocol_for(head)
             # A request without a body has nothing to read, whatever its path is otherwise sent; a POST should have one.
-            bare = not data and head.method in _WITHOUT_BODY
-            message = LlmMessage(wire.NAME, ()) if bare else wire.read_request(data, head)
+            bare = not plain and head.method in _WITHOUT_BODY and not websocket.matches(head)
+            message = LlmMessage(wire.NAME, ()) if bare else wire.read_request(plain, head)
             assessment = self._assess((*message.segments, *_query(head)), deadline_us, contextual.canaries(planted))
+        except NotInflated as error:
+            return uninspected(InspectionFailed(error.kind, str(error)), len(data))
         except MalformedBody as error:
             return uninspected(InspectionFailed(FailureKind.MALFORMED_BODY, str(error)), len(data), message)
         except _Stopped as stopped:
             return uninspected(stopped.failure, len(data), message)
-        return Inspection(message, assessment, _coverage(data, message.unscanned))
+        coverage = _coverage(plain, message.unscanned)
+        return Inspection(message, assessment, coverage, plain=None if plain is data else plain)
 
     def inspect_reply(
         self, reply: LlmReply, body_bytes: int, deadline_us: int, context: tuple[Detector, ...] = ()
@@ -164,13 +170,6 @@ def _detect(detector: Detector, view: View) -> tuple[Finding, ...]:
     except Exception as error:  # the rim of detection: whatever a detector raises is a failed inspection
         detail = f"{detector.name}: {type(error).__name__}"
         raise _Stopped(InspectionFailed(FailureKind.DETECTOR_ERROR, detail)) from error
-
-
-def _require_plain(head: Head) -> None:
-    """A compressed body cannot be read here; whether it may pass is for policy to say."""
-    encoding = head.headers.get("content-encoding", "").strip().lower()
-    if encoding not in _PLAIN_ENCODINGS:
-        raise _Stopped(InspectionFailed(FailureKind.UNSUPPORTED_ENCODING, "content-encoding is not identity"))
 
 
 def _query(head: Head) -> tuple[Segment, ...]:

@@ -23,6 +23,7 @@ from sidecar.types import (
     InspectionFailed,
     Mode,
     ThreatType,
+    UnscannedReason,
 )
 
 
@@ -114,11 +115,14 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     leak_budget: int = 256
     stream_usage: StreamUsage = StreamUsage.AS_SENT
     unknown_hosts: UnknownHosts = UnknownHosts.PASS
+    websocket: Action = Action.DENY
     version: str = "built-in"
 
     def __post_init__(self) -> None:
         if self.unscanned not in (Action.ALLOW_UNSCANNED, Action.DENY):
             raise ValueError("unscanned is allow_unscanned or deny")
+        if self.websocket not in (Action.ALLOW_UNSCANNED, Action.DENY):
+            raise ValueError("websocket is deny or allow_unscanned")
         if not 0 < self.alert_score <= self.deny_score:
             raise ValueError("alert_score is above 0 and at most deny_score")
         if not 1 <= self.deadline_ms <= 600:
@@ -153,6 +157,7 @@ _ALLOWED = {
     "leak_budget": f"0 to {_LEAK_BUDGET_MAX}",
     "stream_usage": "as_sent or ask",
     "unknown_hosts": "pass or deny",
+    "websocket": "deny or allow_unscanned",
     "canaries": f"a list of texts of {_CANARY_MIN} to {_CANARY_MAX} characters",
 }
 
@@ -207,8 +212,18 @@ def decide(assessment: Assessment, coverage: Coverage, policy: Policy) -> Decisi
     if action is not Action.DENY:
         return _on_leaks(assessment, policy, passing) or Decision(action, action, policy.mode, reasons=(reason,))
     dangerous = assessment.score >= policy.deny_score
-    message = f"request refused: {_kinds(assessment)}" if dangerous else "request refused: not fully inspected"
+    message = f"request refused: {_kinds(assessment)}" if dangerous else _not_inspected(coverage)
     return _applied(Decision(action, action, policy.mode, 403, message, (reason,)), passing)
+
+
+def _upgrades(coverage: Coverage) -> bool:
+    return any(item.reason is UnscannedReason.UPGRADE for item in coverage.unscanned)
+
+
+def _not_inspected(coverage: Coverage) -> str:
+    if _upgrades(coverage):
+        return "WebSocket refused: its frames are not inspected; the policy setting websocket: allow_unscanned lets it through"
+    return "request refused: not fully inspected"
 
 
 def _on_leaks(assessment: Assessment, policy: Policy, passing: Action) -> Decision | None:
@@ -230,6 +245,8 @@ def _judge(assessment: Assessment, coverage: Coverage, policy: Policy) -> tuple[
     dangerous = assessment.score >= policy.deny_score
     if dangerous and policy.block_critical:
         return Action.DENY, reaches
+    if _upgrades(coverage):
+        return policy.websocket, f"websocket is {policy.websocket} in the policy; frames are not inspected"
     if not coverage.complete:
         return policy.unscanned, f"{_unscanned(coverage)} of {coverage.body_bytes} bytes were not scanned"
     if dangerous:

@@ -10,10 +10,18 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    multiprocess,
+    start_http_server,
+)
 
 from sidecar.types import Completion, FailureKind, Outcome, Verdict
 
@@ -44,6 +52,25 @@ POLICY_RELOADS = Counter("douane_policy_reloads_total", "Times the policy file w
 PACK_RELOADS = Counter("douane_packs_reloads_total", "Times the folder of users' rules was read again", ("result",))
 SPOOL_WAITING = Gauge("douane_spool_waiting_records", "Final records waiting for delivery", multiprocess_mode="livesum")
 SPOOL_OPEN = Gauge("douane_spool_open_records", "Exchanges under way", multiprocess_mode="livesum")
+
+# Counted by the supervisor (sidecar/coverage), which shows them beside the sum of its workers.
+PASS_THROUGH = Counter(
+    "douane_pass_through_connections_total",
+    "Connections passed without inspection; llm: the host is of the provider table (listed), looks like an LLM host, or no",
+    ("door", "llm"),
+)
+PASS_THROUGH_BYTES = Counter(
+    "douane_pass_through_bytes_total", "Bytes of such connections, out to the host or in", ("door", "llm", "direction")
+)
+SIGHT = Counter(
+    "douane_envoy_sight_total",
+    "Envoy's own counters and our blindness: failure_mode_allowed, message_timeouts, streams_failed ...",
+    ("door", "kind"),
+)
+COVERAGE_FAILURES = Counter(
+    "douane_coverage_failures_total", "Steps of the coverage watch that failed and are tried again", ("what",)
+)
+_OF_THE_SUPERVISOR = (PASS_THROUGH, PASS_THROUGH_BYTES, SIGHT, COVERAGE_FAILURES)
 
 
 @cache
@@ -119,6 +146,32 @@ class Counts:
         return show
 
 
+class CoverageCounts:
+    """Counts what passed without inspection, and what was not seen. Doors and kinds are capped by the tally."""
+
+    def passed(
+        self,
+        connections: Mapping[tuple[str, str], int],
+        bytes_out: Mapping[tuple[str, str], int],
+        bytes_in: Mapping[tuple[str, str], int],
+    ) -> None:
+        """Count connections and bytes by (door, llm)."""
+        for key, count in connections.items():
+            PASS_THROUGH.labels(*key).inc(count)
+        for direction, sums in (("out", bytes_out), ("in", bytes_in)):
+            for key, count in sums.items():
+                PASS_THROUGH_BYTES.labels(*key, direction).inc(count)
+
+    def sights(self, counts: Iterable[tuple[str, str, int]]) -> None:
+        """Count (door, kind, growth)."""
+        for door, kind, count in counts:
+            SIGHT.labels(door, kind).inc(count)
+
+    def failed(self, what: str) -> None:
+        """Count a step that failed."""
+        COVERAGE_FAILURES.labels(what).inc()
+
+
 class JsonLines(logging.Formatter):
     """One JSON object a line: event, level, time, then the fields."""
 
@@ -153,12 +206,15 @@ def start_logging(level: str) -> None:
 
 
 def serve_metrics(port: int, folder: str) -> Callable[[], None]:
-    """Serve the sum of all workers' metrics on loopback; return what stops it.
+    """Serve the sum of all workers' metrics, and the supervisor's own, on loopback; return what stops it.
 
     Raises: OSError when the port is taken.
     """
+    disable_created_metrics()  # type: ignore[no-untyped-call] # the library is not annotated; workers' files have none either
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call] # the library is not annotated
+    for own in _OF_THE_SUPERVISOR:
+        registry.register(own)
     server, thread = start_http_server(port, "127.0.0.1", registry)
 
     def stop() -> None:

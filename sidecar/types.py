@@ -1,9 +1,7 @@
 """The glossary: every value that flows through the sidecar, and the closed sets its words come from.
 
-In: nothing of ours. Out: frozen values that the stations hand to each other:
-Head -> LlmMessage(segments) -> View -> Finding -> Assessment -> Decision(edits) -> DecisionRecord.
+In: nothing of ours. Out: frozen values: Head, LlmMessage(segments), View, Finding, Assessment, Decision(edits), DecisionRecord.
 The same words stand in proto/douane/v1/decision.proto, in SQL, in metrics and in prose.
-
 Units: spans are half-open [start, end) in code points of the source segment; scores are on the mission's scale
 (LOW 0-4, MEDIUM 5-9, HIGH 10-14, CRITICAL 15 and more); confidences are 0..1; *_us are microseconds.
 Never: behaviour beyond what a value says about itself; imports from other stations.
@@ -97,6 +95,7 @@ class UnscannedReason(StrEnum):
     ENCODING = "encoding"
     LIMIT = "limit"
     FAILURE = "failure"
+    UPGRADE = "upgrade"
 
 
 class Outcome(StrEnum):
@@ -335,12 +334,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What looking at a request brought to light."""
+    """What looking at a request brought to light. plain is the body that was read, where its content-encoding was taken off."""
 
     message: LlmMessage
     assessment: Assessment
     coverage: Coverage
     failure: InspectionFailed | None = None
+    plain: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

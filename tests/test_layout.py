@@ -44,6 +44,7 @@ STATION_IMPORTS: dict[str, set[str]] = {
     "sidecar.edit": set(),
     "sidecar.leaks": {"sidecar.edit", "sidecar.policy"},
     "sidecar.identity": set(),
+    "sidecar.inflate": set(),
     "sidecar.refusal": {"sidecar.protocols"},
     "sidecar.protocols": set(),
     "sidecar.record": {"sidecar.edit"},
@@ -58,7 +59,14 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "douane.envoy": ("sidecar.extproc.codec", "sidecar.extproc.server", "sidecar.certs.sds"),
     "envoy_data_plane": ("sidecar.envoyconf",),
     # sidecar.app: the type of the answer that its gRPC call to analytics gives to the publisher.
-    "douane.v1": ("sidecar.record", "sidecar.control", "sidecar.app", "analytics.ingest", "analytics.control"),
+    "douane.v1": (
+        "sidecar.record",
+        "sidecar.control",
+        "sidecar.coverage",
+        "sidecar.app",
+        "analytics.ingest",
+        "analytics.control",
+    ),
 }
 
 MAX_FUNCTION_LINES = 60

@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analytics.api.context import Context, Use
-from analytics.dashboard import charts
+from analytics.dashboard import charts, coverage
 from analytics.insight import recommendations as insight
 from analytics.store import records, sketch, usage
 from analytics.types import DAY_S, HOUR_S
@@ -47,10 +47,18 @@ def _number(value: float) -> str:
     return f"{value / 1e3:.1f} k" if value >= 10_000 else f"{value:,.0f}".replace(",", "\u202f")
 
 
+def _size(count: int) -> str:
+    """Return bytes as people read them."""
+    for unit, step in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= step:
+            return f"{count / step:.1f} {unit}"
+    return f"{count} B"
+
+
 _TEMPLATES = Environment(
     loader=FileSystemLoader(_FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
-_TEMPLATES.filters |= {"moment": _moment, "seconds": _seconds, "number": _number}
+_TEMPLATES.filters |= {"moment": _moment, "seconds": _seconds, "number": _number, "size": _size}
 
 
 @router.get("/dashboard")
@@ -80,6 +88,7 @@ def decision(context: Use, decision_id: str) -> HTMLResponse:
 def _numbers(context: Context, span: Span) -> dict[str, Any]:
     with context.engine.connect() as connection:
         found = usage.read(connection, usage.last(_SPANS[span], context.clock()))
+        passed = coverage.numbers(connection, found.window, context.clock())
         latest = records.page(connection, records.Filter(), LATEST)
     settings = context.settings
     thresholds = insight.Thresholds(settings.alert_latency_threshold, settings.auto_block_critical_threats)
@@ -92,6 +101,7 @@ def _numbers(context: Context, span: Span) -> dict[str, Any]:
         "timeline": charts.timeline(found.timeline, found.window.grain_s),
         "advice": insight.recommend(found, thresholds)[:3],
         "latest": latest,
+        "coverage": passed,
         "now": _moment(context.clock() * 1e6),
     }
 

@@ -1,4 +1,4 @@
-"""The gRPC end of ingest: DecisionLog.Publish, acknowledged only after the commit.
+"""The gRPC end of ingest: DecisionLog.Publish and .Cover, acknowledged only after the commit.
 
 In: batches of protobuf records. Out: how many were stored, unchanged, rejected; the rows that became final go to
 `telemetry.Metrics`. A record that can never be stored is rejected with its reason and never holds up its batch; a
@@ -12,29 +12,34 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Never
 
 import grpc
 from douane.v1 import control_pb2 as pb
+from douane.v1 import coverage_pb2 as coverage_pb
 from douane.v1.control_pb2_grpc import DecisionLogServicer, add_DecisionLogServicer_to_server
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, SQLAlchemyError
 
+from analytics.ingest.coverage import decode_coverage
 from analytics.ingest.decode import RecordError, decode
 from analytics.telemetry import Metrics
-from analytics.types import DecisionRow, Stored
+from analytics.types import CoverageRows, DecisionRow, Stored
 
 # The contract says 4 MiB a batch; a sidecar that oversteps it must not be stuck for ever with a batch we refuse.
 MAX_MESSAGE_BYTES = 32 << 20
 REJECTED_ID_CHARS = 64
 
 Store = Callable[[Sequence[DecisionRow]], Stored]
+Cover = Callable[[CoverageRows], int]
 _LOG = logging.getLogger("analytics.ingest")
 
 
 class DecisionLog(DecisionLogServicer):
-    """The servicer. `store` stores a batch in one transaction of its own."""
+    """The servicer. `store` and `cover` store a batch, or a report, in one transaction of its own."""
 
-    def __init__(self, store: Store, metrics: Metrics, writer: ThreadPoolExecutor) -> None:
+    def __init__(self, store: Store, cover: Cover, metrics: Metrics, writer: ThreadPoolExecutor) -> None:
         self._store = store
+        self._cover = cover
         self._metrics = metrics
         self._writer = writer
 
@@ -49,13 +54,40 @@ class DecisionLog(DecisionLogServicer):
         try:
             return await loop.run_in_executor(self._writer, self.publish, request)
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is, the sidecar keeps the batch
-            reason = error
+            return await self._refuse(error, context)
+
+    async def Cover(  # noqa: N802 - the contract's name
+        self, request: coverage_pb.CoverageReport, context: grpc.aio.ServicerContext
+    ) -> coverage_pb.CoverageReceipt:
+        """Answer with what became of a report's rows, after the commit.
+
+        Raises: a gRPC abort: INVALID_ARGUMENT for a report that names no source, else as Publish does.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._writer, self.cover, request)
+        except RecordError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            raise AssertionError("abort raises") from error
+        except Exception as error:  # noqa: BLE001 - the rim: whatever it is, the sidecar sends it again
+            return await self._refuse(error, context)
+
+    async def _refuse(self, reason: Exception, context: grpc.aio.ServicerContext) -> Never:
         away = isinstance(reason, OperationalError)
         code = grpc.StatusCode.UNAVAILABLE if away else grpc.StatusCode.INTERNAL
         self._metrics.failed_batches.labels(code.name.lower()).inc()
         _LOG.error("ingest.failed", extra={"code": code.name, "error": type(reason).__name__}, exc_info=reason)
         await context.abort(code, f"the batch was not stored: {type(reason).__name__}")
         raise AssertionError("abort raises")
+
+    def cover(self, request: coverage_pb.CoverageReport) -> coverage_pb.CoverageReceipt:
+        """Store one report and return the answer to it. Runs in the writer's thread."""
+        rows = decode_coverage(request)
+        changed = self._cover(rows)
+        if rows.rejected:
+            _LOG.warning("ingest.coverage_rejected", extra={"rows": rows.rejected, "source": rows.source})
+        whole = len(rows.hosts) + len(rows.sights)
+        return coverage_pb.CoverageReceipt(stored=changed, unchanged=whole - changed, rejected=rows.rejected)
 
     def publish(self, request: pb.PublishRequest) -> pb.PublishResponse:
         """Store one batch and return the answer to it. Runs in the writer's thread."""

@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, delete, exists, select
 from sqlalchemy.engine.interfaces import Dialect
 
-from analytics.store import database, rollups
+from analytics.store import calls, database, rollups
 from analytics.store.tables import RECORDS, THREATS
 from analytics.types import FINAL_RANK, STAGE_RANKS, DecisionRow, Stored, ThreatRow
 
@@ -59,6 +59,7 @@ def store(connection: Connection, rows: Sequence[DecisionRow]) -> Stored:
     _write(connection, list(newest.values()), replaced=[one for one in newest if one in held])
     finals = [row for row in newest.values() if row.final]
     rollups.apply(connection, finals, superseded.values())
+    calls.apply(connection, finals, superseded.values())
     first = tuple(row for row in finals if row.decision_id not in superseded)
     return Stored(stored, len(rows) - stored, first)
 

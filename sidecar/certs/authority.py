@@ -140,7 +140,7 @@ def rotate(folder: Path, hosts: tuple[str, ...], now: Clock = utc_now) -> Author
         if old.certificate.not_valid_after_utc > now():
             cross = (_crossed(old, certificate, key),)
         number = f"{old.certificate.serial_number:x}"[:12]
-        _replace(folder / _PREVIOUS.format(number), _pem(old.certificate), 0o644)
+        replace_file(folder / _PREVIOUS.format(number), _pem(old.certificate), 0o644)
         _write(folder, key, certificate, cross)
     return _read(folder, now)
 
@@ -273,11 +273,11 @@ def _write(
     folder: Path, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate, cross: tuple[x509.Certificate, ...]
 ) -> None:
     chain = b"".join(_pem(item) for item in (certificate, *cross))
-    _replace(folder / _PEM, _key_pem(key) + chain, 0o600)
-    _replace(folder / _PUBLIC, _pem(certificate), 0o644)
+    replace_file(folder / _PEM, _key_pem(key) + chain, 0o600)
+    replace_file(folder / _PUBLIC, _pem(certificate), 0o644)
 
 
-def _replace(path: Path, data: bytes, mode: int) -> None:
+def replace_file(path: Path, data: bytes, mode: int) -> None:
     """Write a file whole or not at all; nobody else can read it meanwhile."""
     draft = path.with_suffix(".tmp")
     draft.unlink(missing_ok=True)

@@ -28,6 +28,7 @@ from envoy_data_plane.envoy.type.v3 import Int32Range
 from sidecar.envoyconf.chains import OPENED, PASSED, PLAIN, chosen_chain
 from sidecar.envoyconf.filters import connection_manager
 from sidecar.envoyconf.here import network_refusal
+from sidecar.envoyconf.passthrough_log import pass_through_log, pass_through_log_options, pass_through_stat
 from sidecar.envoyconf.spec import CLUSTER_INSPECTION, CLUSTER_ORIGINAL, CLUSTER_PASSED, CLUSTER_SDS, GatewaySpec
 from sidecar.envoyconf.typed import dns_cache, extension, milliseconds, pack, seconds, socket_address
 
@@ -102,7 +103,11 @@ def pass_through(spec: GatewaySpec, door: str) -> listener.Filter:
     """Return the filter that carries a connection on as it is."""
     cluster = CLUSTER_PASSED if door == "proxy" else CLUSTER_ORIGINAL
     carried = tcp_proxy.TcpProxy(
-        stat_prefix=f"passed_{door}", cluster=cluster, idle_timeout=seconds(spec.passed_idle_s)
+        stat_prefix=pass_through_stat(door),
+        cluster=cluster,
+        idle_timeout=seconds(spec.passed_idle_s),
+        access_log=pass_through_log(spec.passed_log, door),
+        access_log_options=pass_through_log_options(),
     )
     return listener.Filter(name="envoy.filters.network.tcp_proxy", typed_config=pack(carried))
 

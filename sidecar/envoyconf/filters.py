@@ -21,16 +21,20 @@ from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutatio
 from envoy_data_plane.envoy.type import v3 as type_v3
 from envoy_data_plane.google.protobuf import Struct
 
+from sidecar.envoyconf.compression import answer_coding
 from sidecar.envoyconf.here import http_refusal
+from sidecar.envoyconf.passthrough_log import CLIENT_STATE, passed_requests_log
 from sidecar.envoyconf.spec import (
     CLIENT_ADDRESS,
     CLUSTER_SIDECAR,
+    CODING_NAMESPACE,
     INTERNAL_HEADERS,
     NAMED_HOST,
     REFUSAL_DETAILS,
     GatewaySpec,
 )
 from sidecar.envoyconf.typed import dns_cache, extension, milliseconds, pack, seconds
+from sidecar.envoyconf.upgrades import websocket
 
 EXT_PROC = "envoy.filters.http.ext_proc"
 
@@ -98,9 +102,12 @@ def connection_manager(spec: GatewaySpec, table: str) -> hcm.HttpConnectionManag
             config_source=core.ConfigSource(path_config_source=core.PathConfigSource(path=spec.table_file(table))),
         ),
         http_filters=_http_filters(spec, table),
-        upgrade_configs=[hcm.HttpConnectionManagerUpgradeConfig(upgrade_type="CONNECT")] if table == "proxy" else [],
+        # An extended CONNECT of HTTP/2 (RFC 8441) is a WebSocket like any other.
+        http2_protocol_options=core.Http2ProtocolOptions(allow_connect=True),
+        upgrade_configs=_upgrades(spec, table),
         early_header_mutation_extensions=[_strip_internal_headers()],
         local_reply_config=_local_replies(),
+        access_log=passed_requests_log(spec.passed_log, table, f"{table}/passed") if table in spec.doors else [],
         stream_idle_timeout=seconds(spec.idle_timeout_s),
         request_headers_timeout=seconds(10),
         generate_request_id=True,
@@ -121,12 +128,25 @@ def _http_filters(spec: GatewaySpec, table: str) -> list[hcm.HttpFilter]:
             name="envoy.filters.http.buffer", typed_config=pack(buffer.Buffer(max_request_bytes=spec.max_body_bytes))
         ),
     ]
-    send = hcm.HttpFilter(
+    return [*([*inspection, answer_coding()] if spec.sockets else []), *_by_host(table), _send()]
+
+
+def _send() -> hcm.HttpFilter:
+    return hcm.HttpFilter(
         name="envoy.filters.http.router", typed_config=pack(router.Router(suppress_envoy_headers=True))
     )
+
+
+def _by_host(table: str) -> list[hcm.HttpFilter]:
+    """Return what finds the host that a request names, and at the proxy refuses those that turn out to be this machine."""
     resolver = [] if table == "gateway" else [_resolver()]
-    by_host = [_handed_on(), *resolver, http_refusal()] if table == "proxy" else resolver
-    return [*(inspection if spec.sockets else []), *by_host, send]
+    return [_handed_on(), *resolver, http_refusal()] if table == "proxy" else resolver
+
+
+def _upgrades(spec: GatewaySpec, table: str) -> list[hcm.HttpConnectionManagerUpgradeConfig]:
+    sockets = [websocket(_external_processor(spec), [*_by_host(table), _send()])] if spec.sockets else []
+    tunnels = [hcm.HttpConnectionManagerUpgradeConfig(upgrade_type="CONNECT")] if table == "proxy" else []
+    return [*sockets, *tunnels]
 
 
 def _resolver() -> hcm.HttpFilter:
@@ -137,16 +157,22 @@ def _resolver() -> hcm.HttpFilter:
 
 def _handed_on() -> hcm.HttpFilter:
     """Hand on to the tunnel the host that CONNECT names, where what is not opened goes, and the client that asked for it."""
-    values = [_shared(NAMED_HOST, "%REQ(:AUTHORITY)%"), _shared(CLIENT_ADDRESS, "%DOWNSTREAM_REMOTE_ADDRESS%")]
+    address = "%DOWNSTREAM_REMOTE_ADDRESS%"
+    values = [
+        _shared(NAMED_HOST, NAMED_HOST, "%REQ(:AUTHORITY)%"),
+        _shared(CLIENT_ADDRESS, CLIENT_ADDRESS, address),
+        _shared(CLIENT_STATE, "envoy.string", address),  # for the log
+    ]
     return hcm.HttpFilter(
         name="envoy.filters.http.set_filter_state",
         typed_config=pack(set_filter_state.Config(on_request_headers=values)),
     )
 
 
-def _shared(key: str, text: str) -> filter_state.FilterStateValue:
+def _shared(key: str, kind: str, text: str) -> filter_state.FilterStateValue:
     return filter_state.FilterStateValue(
         object_key=key,
+        factory_key=kind,
         format_string=core.SubstitutionFormatString(text_format_source=core.DataSource(inline_string=text)),
         shared_with_upstream=filter_state.FilterStateValueSharedWithUpstream.ONCE,
     )
@@ -169,6 +195,9 @@ def _external_processor(spec: GatewaySpec) -> ext_proc.ExternalProcessor:
         response_attributes=response_attributes(spec),
         message_timeout=milliseconds(spec.message_timeout_ms),
         mutation_rules=mutation_rules.HeaderMutationRules(allow_all_routing=True),
+        metadata_options=ext_proc.MetadataOptions(
+            forwarding_namespaces=ext_proc.MetadataOptionsMetadataNamespaces(untyped=[CODING_NAMESPACE])
+        ),
         stat_prefix="douane",
     )
 
@@ -180,7 +209,7 @@ def _strip_internal_headers() -> core.TypedExtensionConfig:
 
 # Envoy's own words for these say little, and those for a certificate nothing at all.
 _PLAINLY = {
-    "response.code_details == 'upgrade_failed'": "WebSocket and other upgrades cannot be inspected and are not let through",
+    "response.code_details == 'upgrade_failed'": "of Upgrades only a WebSocket can be let through (policy setting websocket)",
     "response.code_details.contains('CERTIFICATE_VERIFY_FAILED')": (
         "the provider's certificate could not be verified, and nothing was sent to it"
     ),

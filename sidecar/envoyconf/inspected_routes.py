@@ -1,9 +1,10 @@
 """Routes whose traffic the sidecar inspects, whichever door it came by.
 
 In: what to match and where to send it. Out: routes in pairs.
-* swift: a POST that announces a body. One gRPC message carries body and attributes.
-* careful: everything else that goes to a provider (GET, chunked or empty bodies, DELETE ...). Request headers are sent too, so
-  that no request passes unseen: with headers SKIP a request without a body would never reach the sidecar.
+* swift: a POST that announces a body as it is. One gRPC message carries body and attributes.
+* careful: everything else that goes to a provider (GET, chunked, compressed or empty bodies, DELETE ...). Request headers
+  are sent too, so that no request passes unseen (with headers SKIP a request without a body would never reach the sidecar) and
+  content-encoding can be taken away.
 Answers of providers go on without content-length (HTTP/1.1 sends them chunked): the sidecar may put other text into them, and
 where it is not shown their headers (swift) it could not take the header away itself.
 A route's name is door/provider: it is how the sidecar knows them.
@@ -29,6 +30,7 @@ def inspected(name: str, match: route.RouteMatch, action: route.RouteAction, spe
     announced = [
         route.HeaderMatcher(name=":method", string_match=matcher.StringMatcher(exact="POST")),
         route.HeaderMatcher(name="content-length", range_match=Int64Range(start=1, end=2**62)),
+        route.HeaderMatcher(name="content-encoding", present_match=True, invert_match=True),
     ]
     swift = _route(name, _with(match, announced), action, spec)
     careful = _route(f"{name}/careful", match, action, spec)

@@ -25,6 +25,10 @@ CLUSTER_INSPECTION = "inspection"  # the internal listener where CONNECT's tunne
 CLUSTER_PASSED = "passed"
 CLUSTER_ORIGINAL = "original"
 
+# Where Envoy keeps the content-encoding that it took from an answer, and the codings the sidecar can take off (sidecar/inflate.py).
+CODING_NAMESPACE, CODING_KEY = "douane", "coding"
+CODINGS = ("gzip", "x-gzip", "br", "zstd")
+
 # Envoy's name for the host that a tunnel leads to, which CONNECT's door hands on.
 NAMED_HOST = "envoy.upstream.dynamic_host"
 # Envoy's name for the client a tunnel comes from; else all of them would come from within Envoy.
@@ -53,6 +57,9 @@ class GatewaySpec:
     connect_ports: tuple[int, ...] = (443,)
     deny_unknown_hosts: bool = False
     passed_idle_s: int = 3600
+    passed_log: str = (
+        "/var/lib/douane/coverage/pass-through.log"  # what passes without inspection; sidecar/coverage follows it
+    )
     name: str = "douane"  # in the Via header of what the proxy passes on: one that comes back has gone in a circle
     admin_port: int = 9901
     analytics: tuple[str, int] | None = ("127.0.0.1", 8080)

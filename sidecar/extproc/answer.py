@@ -19,12 +19,13 @@ from sidecar.extproc.events import Answer, AnswerHead, Phase, Proceed, Refuse, R
 from sidecar.extproc.gate import Gate
 from sidecar.extproc.rewrite import Editor, MakeEditor, Rewriter
 from sidecar.extproc.surroundings import Surroundings
+from sidecar.inflate import Inflater
 from sidecar.leaks import Chain, Find, Originals, PutBack, TakeOut
 from sidecar.pipeline import without
 from sidecar.policy import Policy, refuses_answer
-from sidecar.protocols import protocol_for
+from sidecar.protocols import protocol_for, reader_for, websocket
 from sidecar.protocols.frames import Frame, SseFrames
-from sidecar.protocols.reading import Reader, Seen
+from sidecar.protocols.reading import AnswerReader, Seen
 from sidecar.protocols.wire import Refused
 from sidecar.refusal import refused
 from sidecar.types import (
@@ -78,6 +79,7 @@ class IncomingAnswer:
         "_first_byte_us",
         "_gate",
         "_held",
+        "_inflater",
         "_make",
         "_out",
         "_reader",
@@ -88,15 +90,17 @@ class IncomingAnswer:
         "_taken",
         "body_bytes",
         "completed",
+        "frames_bytes",
         "head",
     )
 
     def __init__(self) -> None:
         self.head = AnswerHead()
         self.body_bytes = 0
+        self.frames_bytes = 0  # what the client sent after the verdict: a WebSocket's
         self.completed = False
         self._request: Request | None = None
-        self._reader: Reader | None = None
+        self._reader: AnswerReader | None = None
         self._first_byte_us = 0
         self._sent_us = 0
         self._make: MakeEditor | None = None
@@ -106,6 +110,7 @@ class IncomingAnswer:
         self._held: list[Frame] = []
         self._out: bytes | None = None
         self._refused: Refused | None = None
+        self._inflater: Inflater | None = None
 
     def expect(self, request: Request) -> None:
         """Prepare for the answer to a request: leaks taken out, originals of its pseudonyms put back, the hold window."""
@@ -115,7 +120,7 @@ class IncomingAnswer:
             find = around.pipeline.leak_finder(self._redacted) if self._redacted else None
             self._make = _editors(Originals(request.originals), find, self._taken)
             self._rewriter = Rewriter(self._make)
-        if policy.holds_answers:
+        if policy.holds_answers and not websocket.matches(request.verdict.head):
             self._gate = Gate(self._look(request), policy.leak_budget, lambda seen: refuses_answer(seen, policy))
 
     @property
@@ -134,6 +139,22 @@ class IncomingAnswer:
         self.head = replace(head, held=held)
         return held
 
+    def plain(self, event: ResponseBody) -> ResponseBody:
+        """Return a chunk with its coding taken off.
+
+        Raises: NotInflated for what cannot be read.
+        """
+        coding = (self.head if self.head.status else event.answer or self.head).coding
+        if not coding:
+            return event
+        if self._inflater is None:
+            self._inflater = Inflater(coding)
+        return replace(event, data=self._inflater.feed(event.data, end=event.end))
+
+    def inflated(self, event: ResponseBody) -> bytes | None:
+        """Return a chunk whose coding was taken off, None for one that came plain."""
+        return None if self._inflater is None else event.data
+
     def take(self, event: ResponseBody, request: Head, started_us: int) -> None:
         """Read a chunk; the request's head says by which protocol."""
         if event.answer is not None and not self.head.status:
@@ -142,9 +163,10 @@ class IncomingAnswer:
             self._first_byte_us = self._first_byte_us or event.at_us - started_us
             self.body_bytes += len(event.data)
         if self._reader is None:
-            self._reader = Reader(protocol_for(request))
+            self._reader = reader_for(request)
         seen = self._reader.feed(event.data, end=event.end)
         if self._gate is None and self._rewriter is None and not self._unasked:
+            self._out = event.data
             return
         frames = self._passing([item for item in seen if not (self._unasked and _is_usage(item))], event)
         self._out = self._rewritten(frames, event) + self._closing()
@@ -206,7 +228,7 @@ class IncomingAnswer:
             if self.head.held:
                 return Refuse(told.status, body, str(told.details["decision_id"]))
             return Proceed(Phase.RESPONSE_BODY, body if event.end else b"")
-        return Proceed(Phase.RESPONSE_BODY, None if self._out == event.data else self._out)
+        return Proceed(Phase.RESPONSE_BODY, self.inflated(event) if self._out == event.data else self._out)
 
     def ends(self, event: ResponseBody) -> bool:
         """Tell whether the record's second half is due: the answer has ended, or has been cut."""
@@ -255,7 +277,8 @@ class IncomingAnswer:
         self._judge(assessment, coverage)
         request_score = verdict.inspection.assessment.score if verdict else 0.0
         aborted = ending.aborted
-        reasons = (*assessment.reasons, *self._reasons())
+        sent = (f"{self.frames_bytes} bytes of frames from the client were not scanned",) if self.frames_bytes else ()
+        reasons = (*assessment.reasons, *self._reasons(), *sent)
         refused_with = self._refused.status if self._refused is not None and self.head.held else 0
         return Completion(
             outcome=Outcome.CLIENT_ABORTED if aborted else self.outcome,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from douane.envoy import ext_proc_pb2 as pb
 from google.protobuf.struct_pb2 import Struct
 
-from sidecar.envoyconf.spec import REFUSAL_DETAILS
+from sidecar.envoyconf.spec import CODING_KEY, CODING_NAMESPACE, REFUSAL_DETAILS
 from sidecar.extproc.events import (
     NO_HEAD,
     Answer,
@@ -42,21 +42,22 @@ def read(request: pb.ProcessingRequest, at_us: int) -> Event:
         head, route = _head(attributes) if attributes is not None else (None, "")
         return RequestBody(at_us, request.request_body.body, head, route)
     if kind == "response_body":
-        return _response_body(request.response_body, attributes, at_us)
+        return _response_body(request, attributes, at_us)
     if kind == "request_headers":
         head, route = _head(attributes) if attributes is not None else (_head_of(request.request_headers), "")
         return RequestHeaders(at_us, head, route, request.request_headers.end_of_stream)
     if kind == "response_headers":
-        answer, head, route = _answer(attributes)
+        answer, head, route = _answer(attributes, request)
         answer = replace(answer, content_type=_content_type(request.response_headers))
         return ResponseHeaders(at_us, answer, request.response_headers.end_of_stream, head, route)
     raise ValueError(f"Envoy sent {kind}, which was never asked for")
 
 
-def _response_body(body: pb.HttpBody, attributes: Struct | None, at_us: int) -> ResponseBody:
+def _response_body(request: pb.ProcessingRequest, attributes: Struct | None, at_us: int) -> ResponseBody:
+    body = request.response_body
     if attributes is None:
         return ResponseBody(at_us, body.body, body.end_of_stream)
-    answer, head, route = _answer(attributes)
+    answer, head, route = _answer(attributes, request)
     return ResponseBody(at_us, body.body, body.end_of_stream, answer, head, route)
 
 
@@ -91,14 +92,16 @@ def _content_type(headers: pb.HttpHeaders) -> str:
     return next((h.value or h.raw_value.decode("utf-8", "replace") for h in found), "")
 
 
-def _answer(attributes: Struct | None) -> tuple[AnswerHead, Head, str]:
+def _answer(attributes: Struct | None, request: pb.ProcessingRequest) -> tuple[AnswerHead, Head, str]:
     if attributes is None:
         return AnswerHead(), NO_HEAD, ""
     fields = attributes.fields
     code = fields["response.code"].number_value if "response.code" in fields else 0
     details = fields["response.code_details"].string_value if "response.code_details" in fields else ""
     head, route = _head(attributes)
-    return AnswerHead(int(code), details), head, route
+    ours = request.metadata_context.filter_metadata.get(CODING_NAMESPACE)
+    coding = ours.fields[CODING_KEY].string_value if ours is not None and CODING_KEY in ours.fields else ""
+    return AnswerHead(int(code), details, coding=coding), head, route
 
 
 def write(answer: Answer) -> bytes:
@@ -121,6 +124,7 @@ def _refusal(answer: Refuse) -> bytes:
 
 def _rewrite(answer: Proceed) -> bytes:
     common = pb.CommonResponse(header_mutation=_mutation(list(answer.headers)), clear_route_cache=answer.reroute)
+    common.header_mutation.remove_headers.extend(answer.without)
     if answer.body is not None:
         common.body_mutation.body = answer.body
     response = pb.ProcessingResponse()

@@ -33,12 +33,14 @@ class Phase(StrEnum):
 class AnswerHead:
     """What is known of an answer beside its body. details are Envoy's words for where it came from.
 
-    Shape: content_type is empty where Envoy does not show the head; held says that the head waits with the whole body.
+    Shape: content_type is empty where Envoy does not show the head; coding is the content-encoding it came in, where Envoy took
+    that header away; held says that the head waits with the whole body.
     """
 
     status: int = 0
     details: str = ""
     content_type: str = ""
+    coding: str = ""
     held: bool = False
 
     @property
@@ -133,11 +135,15 @@ class Inspect:
 
 @dataclass(frozen=True, slots=True)
 class Proceed:
-    """Let Envoy go on, perhaps with another body and other headers; collect has it show the answer's body whole."""
+    """Let Envoy go on, perhaps with another body and other headers.
+
+    Shape: without names headers to take away; collect has Envoy show the answer's body whole.
+    """
 
     phase: Phase
     body: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    without: tuple[str, ...] = ()
     reroute: bool = False
     collect: bool = False
 

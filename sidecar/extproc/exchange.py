@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 
-from sidecar.edit import edited_body
+from sidecar.extproc import unseen
 from sidecar.extproc.answer import Ending, IncomingAnswer, Request
 from sidecar.extproc.events import (
     Answer,
@@ -39,11 +39,11 @@ from sidecar.extproc.events import (
     Unwritten,
 )
 from sidecar.extproc.surroundings import Surroundings
-from sidecar.extproc.translate import mission_answer, provider_call, usage_asked
-from sidecar.leaks import replaced
+from sidecar.extproc.translate import aimed, mission_answer, provider_call, usage_asked, without_leaks
+from sidecar.inflate import NotInflated
 from sidecar.pipeline import Pipeline, uninspected
 from sidecar.policy import Policy, decide, on_failure, refusal_of
-from sidecar.protocols import generate
+from sidecar.protocols import generate, websocket
 from sidecar.types import (
     Action,
     Completion,
@@ -128,7 +128,7 @@ class Exchange:
 
     def _request_headers(self, event: RequestHeaders) -> Step:
         self._begin(event.at_us, event.head, event.route)
-        if event.end:
+        if event.end or websocket.matches(event.head):
             return self._ask(b"", Phase.REQUEST_HEADERS)
         self.state = State.HEADED
         return Step(answer=Proceed(Phase.REQUEST_HEADERS))
@@ -136,8 +136,7 @@ class Exchange:
     def _request_body(self, event: RequestBody) -> Step:
         if event.head is not None and self.state is State.OPEN:
             self._begin(event.at_us, event.head, event.route)
-        # The clock of every exchange starts when its request is whole, however slow its upload.
-        self._started_us = event.at_us
+        self._started_us = event.at_us  # the clock starts when the request is whole, however slow its upload
         return self._ask(event.data, Phase.REQUEST_BODY)
 
     def _begin(self, at_us: int, head: Head, route: str) -> None:
@@ -148,11 +147,17 @@ class Exchange:
         deadline_us = self._started_us + self._policy.deadline_ms * 1000
         return Step(inspect=Inspect(self._head, data, deadline_us, self._policy.canaries))
 
+    def _frames(self, event: RequestBody) -> Step:  # what follows a verdict: a WebSocket's
+        self._answer.frames_bytes += len(event.data)
+        return Step(answer=Proceed(Phase.REQUEST_BODY))
+
     def _inspected(self, event: Inspected) -> Step:
         inspection = event.inspection
         self._inspection_us = event.at_us - self._started_us
+        if inspection.plain is not None:  # what goes on is what was read
+            self._data, self._edited, inspection = inspection.plain, True, replace(inspection, plain=None)
         if inspection.message.protocol == generate.NAME:
-            inspection = self._aimed(inspection)
+            inspection, self._target = aimed(inspection, self._around)
         if inspection.failure is not None:
             decision = on_failure(inspection.failure, self._policy)
         else:
@@ -163,29 +168,11 @@ class Exchange:
 
     def _edit(self, inspection: Inspection, decision: Decision) -> tuple[Inspection, Decision]:
         """Take the leaks out of the body; where that cannot be done the failure policy answers."""
-        found, identifier = inspection.assessment.found, self._around.identifier
-        tenant = identifier.identify(self._head, inspection.message.user).tenant
-        made = replaced(found, self._policy.leaks, tenant, identifier.digest)
-        if not made.edits:
-            done = Action.ALLOW if inspection.coverage.complete else Action.ALLOW_UNSCANNED
-            return inspection, replace(decision, applied=done, would_be=done)
-        try:
-            self._data = edited_body(self._data, made.edits)
-        except (KeyError, ValueError):
-            failure = InspectionFailed(FailureKind.NOT_EDITABLE, "a leak stands where nothing can be edited")
-            return replace(inspection, failure=failure), on_failure(failure, self._policy)
-        self._edited = True
-        self._originals = made.originals
-        return inspection, replace(decision, edits=made.edits, reasons=(*decision.reasons, *made.reasons))
-
-    def _aimed(self, inspection: Inspection) -> Inspection:
-        """Find where a /generate call leads; a name that leads nowhere is a failure with the known names."""
-        try:
-            self._target = generate.target_of(inspection.message.model, self._around.models)
-        except generate.UnknownModel as error:
-            failed = inspection.failure or InspectionFailed(FailureKind.UNKNOWN_MODEL, str(error))
-            return replace(inspection, failure=failed)
-        return inspection
+        tenant = self._around.identifier.identify(self._head, inspection.message.user).tenant
+        edited = without_leaks(self._data, inspection, decision, (self._policy, tenant, self._around.identifier.digest))
+        if edited.data is not None:
+            self._data, self._edited, self._originals = edited.data, True, edited.originals
+        return edited.inspection, edited.decision
 
     def _decided(self, inspection: Inspection, decision: Decision, at_us: int) -> Step:
         if inspection.failure is not None and self._head.endpoint == generate.PATH and self._target is None:
@@ -241,7 +228,8 @@ class Exchange:
         elif self._edited or asking:
             # Where Envoy has sent the headers already (swift routes) it ignores this one, and the buffer filter counts anew.
             data = asking or self._data
-            answer = Proceed(self._phase, data, (("content-length", str(len(data))),))
+            size = (("content-length", str(len(data))),)
+            answer = Proceed(self._phase, data, size, without=("content-encoding",))
         self._data = b""
         if self._verdict is not None:
             self._answer.expect(Request(self._verdict, self._policy, self._around, self._originals, asking is not None))
@@ -268,6 +256,10 @@ class Exchange:
 
     def _response_body(self, event: ResponseBody) -> Step:
         self.state = State.ANSWERING
+        try:
+            event = self._answer.plain(event)
+        except NotInflated as error:
+            return self._cut(event.at_us, str(error))
         self._answer.take(event, self._head, self._started_us)
         if self._target is not None:
             return self._translated(event)
@@ -288,9 +280,17 @@ class Exchange:
             self.state = State.CLOSED
             return Step(save=save, answer=passed)
         if self._answer.head.status != 200 or self._answer.head.local:
-            return Step(save=save, answer=Proceed(Phase.RESPONSE_BODY))
+            body = self._answer.inflated(event)
+            size = () if body is None else (("content-length", str(len(body))),)
+            return Step(save=save, answer=Proceed(Phase.RESPONSE_BODY, body, size))
         save, told = self._answer.for_client(save)
         return Step(save=save, answer=mission_answer(told, self.decision_id))
+
+    def _cut(self, at_us: int, reason: str) -> Step:
+        """End an answer that cannot be read: without an answer of ours the stream ends in an error, and so does the client's."""
+        ending = None if self._answer.completed else self._complete(at_us, f"answer: {reason}")
+        self.state = State.CLOSED
+        return Step(save=ending and replace(ending, outcome=Outcome.UPSTREAM_ERROR))
 
     def _complete(self, at_us: int, aborted: str = "") -> Completion:
         """Return the second half of the record. The answer may have more bytes to come only if its reader is complete."""
@@ -304,7 +304,10 @@ class Exchange:
             self.state = State.CLOSED
             return Step()
         what = "after" if self._answer.body_bytes else "before"
-        step = Step(save=self._complete(event.at_us, aborted=f"the stream ended {what} the answer's first byte"))
+        # A WebSocket ends so: whoever closes it, both sides were answered.
+        opened = websocket.matches(self._head) and self._answer.head.status
+        aborted = "" if opened else f"the stream ended {what} the answer's first byte"
+        step = Step(save=self._complete(event.at_us, aborted))
         self.state = State.CLOSED
         return step
 
@@ -330,13 +333,9 @@ class Exchange:
         if self.state is State.OPEN:
             self._begin(event.at_us, event.head, event.route)
         self._answer.head = answer = event.answer or AnswerHead()
-        kind = FailureKind.TOO_LARGE if answer.status == 413 and answer.local else FailureKind.NOT_INSPECTED
-        failure = InspectionFailed(kind, answer.details)
-        done = Action.DENY if answer.local else Action.ALLOW_UNSCANNED
-        decision = replace(on_failure(failure, self._policy), applied=done, would_be=Action.DENY)
-        inspection = uninspected(failure)
-        outcome = Outcome.FAILED if answer.local else self._answer.outcome
-        self._verdict = replace(self._verdict_of(inspection, decision, outcome, event.at_us), http_status=answer.status)
+        found = unseen.judged(answer, self._answer.outcome, self._policy)
+        verdict = self._verdict_of(found.inspection, found.decision, found.outcome, event.at_us)
+        self._verdict = replace(verdict, http_status=answer.status)
         self.state = State.CLOSED
         return Step(save=self._verdict, answer=Proceed(_PHASES[type(event)]))
 
@@ -382,6 +381,8 @@ _TABLE: dict[tuple[State, type], Callable[..., Step]] = {
     (State.INSPECTING, Inspected): Exchange._inspected,
     (State.INSPECTING, Ended): Exchange._left_early,
     (State.FORWARDED, Unwritten): Exchange._unwritten,
+    (State.FORWARDED, RequestBody): Exchange._frames,
+    (State.ANSWERING, RequestBody): Exchange._frames,
     (State.FORWARDED, ResponseHeaders): Exchange._response_headers,
     (State.FORWARDED, ResponseBody): Exchange._response_body,
     (State.FORWARDED, Ended): Exchange._left,

@@ -32,11 +32,41 @@ _MAX_STRING_BYTES = 8 * 1024 * 1024
 
 # Fields of a delta that continue in the next event.
 _CONTINUED = frozenset(
-    ("delta", "content", "text", "refusal", "reasoning", "reasoning_content", "thinking", "arguments", "partial_json")
+    (
+        "delta",
+        "content",
+        "text",
+        "refusal",
+        "reasoning",
+        "reasoning_content",
+        "thinking",
+        "arguments",
+        "partial_json",
+        "input",  # Bedrock's toolUse
+        "tool_plan",
+    )
 )
+# What continues in the next event where a format has no deltas: completions, Gemini, Ollama's two, and models on Bedrock.
+_CONTINUED_PATHS = frozenset(
+    (
+        ("choices", "text"),
+        ("candidates", "content", "parts", "text"),
+        ("message", "content"),
+        ("message", "thinking"),
+        ("response",),
+        ("thinking",),
+        ("outputText",),
+        ("generation",),
+        ("outputs", "text"),
+    )
+)
+# In these nothing continues, wherever they stand: each comes whole.
+_COMPLETE = frozenset(("citation", "citations"))
+# Events that come between the pieces of a text and end none.
+_ASIDE = frozenset(("ping", "citation-start", "citation-end", "citations_delta"))
 # Texts that are JSON themselves: what is put into them is escaped once more.
 _NESTED = frozenset(("arguments", "partial_json"))
-_INDEXES = ("index", "output_index", "content_index")
+_INDEXES = ("index", "output_index", "content_index", "contentBlockIndex")
 
 
 class Editor(Protocol):
@@ -147,6 +177,7 @@ class _Strings:
 # A spread text's path, and which choice, block and call it belongs to, outermost first.
 _Key = tuple[str, tuple[int, ...]]
 _ALL = None
+_THOUGHT = -1  # stands where an index would, and is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +217,8 @@ class _Events:
 
     def _event(self, frame: Frame) -> bytes:
         """Return what goes on in place of a frame."""
-        if not frame.data:
-            return frame.raw
+        if not frame.data:  # an array's end ends everything; comments and blank lines end nothing
+            return (self._flush() if frame.raw.strip() == b"]" else b"") + frame.raw
         try:
             value = msgspec.json.decode(frame.data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -230,10 +261,18 @@ _Ended = frozenset[int] | None  # the choices that an event ends, _ALL for every
 
 def _ended(value: Mapping[str, Any], leaves: tuple[_Leaf, ...]) -> _Ended:
     """Return which choices an event finishes; one that holds no piece of any text, and is no sign of life, ends everything."""
-    if value.get("type") != "ping" and not any(leaf.key for leaf in leaves):
+    if value.get("done") is True or value.get("is_finished") is True:  # Ollama's last line, Cohere's last chunk
+        return _ALL
+    if not _is_aside(value) and not any(leaf.key for leaf in leaves):
         choices = value.get("choices")
         return _finished(value) if isinstance(choices, list) and choices else _ALL
     return _finished(value)
+
+
+def _is_aside(value: Mapping[str, Any]) -> bool:
+    delta = value.get("delta")
+    kinds = (value.get("type"), delta.get("type") if isinstance(delta, dict) else None)
+    return any(isinstance(kind, str) and kind in _ASIDE for kind in kinds)
 
 
 def _finished(value: Mapping[str, Any]) -> frozenset[int]:
@@ -248,7 +287,7 @@ def _finished(value: Mapping[str, Any]) -> frozenset[int]:
 
 
 def _is_over(key: _Key | None, ended: _Ended) -> bool:
-    return ended is _ALL or (key is not None and (key[1][0] if key[1] else 0) in ended)
+    return ended is _ALL or (key is not None and (max(0, key[1][0]) if key[1] else 0) in ended)
 
 
 def _leaves(value: dict[str, Any]) -> Iterator[_Leaf]:
@@ -261,12 +300,17 @@ def _leaves(value: dict[str, Any]) -> Iterator[_Leaf]:
     while stack:
         item, pointer, names, indexes = stack.pop()
         if isinstance(item, str):
-            continued = _continued(names)
+            continued = _continued(names) or (names == ("text",) and "is_finished" in value)
             key = ("/".join(n for n in names if isinstance(n, str)), indexes) if continued else None
-            nested = bool(_NESTED.intersection(names[-1:])) or (continued and "arguments" in kind)
+            nested = bool(_NESTED.intersection(names[-1:])) or (
+                continued and ("arguments" in kind or "toolUse" in names)
+            )
             yield _Leaf(pointer, names, item, key, nested)
         elif isinstance(item, dict):
             here = (*indexes, *(item[name] for name in _INDEXES if isinstance(item.get(name), int)))
+            here = (
+                (*here, _THOUGHT) if item.get("thought") is True else here
+            )  # Gemini's thoughts are parts among others
             stack.extend((item[k], f"{pointer}/{escape(k)}", (*names, k), here) for k in reversed(item))
         elif isinstance(item, list):
             stack.extend((item[n], f"{pointer}/{n}", (*names, n), indexes) for n in range(len(item) - 1, -1, -1))
@@ -276,8 +320,8 @@ def _continued(names: tuple[str | int, ...]) -> bool:
     """Tell whether a string continues in the next event: in deltas, and where whole APIs have none."""
     words = tuple(name for name in names if isinstance(name, str))
     if "delta" in words:
-        return words[-1] in _CONTINUED
-    return words in (("choices", "text"), ("candidates", "content", "parts", "text"))
+        return words[-1] in _CONTINUED and _COMPLETE.isdisjoint(words)
+    return words in _CONTINUED_PATHS
 
 
 def _skeleton(value: Any, names: tuple[str | int, ...], held: str) -> Any:

@@ -157,10 +157,10 @@ def _log_done(verdict: Verdict) -> None:
 
 async def _inspect(desk: Desk, pipeline: Pipeline, ask: Inspect) -> Inspection:
     """Return the inspection; one that overruns its deadline in a thread is given up, and says so."""
-    if len(ask.data) <= INLINE_BYTES:
-        return pipeline.inspect(ask.head, ask.data, ask.deadline_us)
+    if len(ask.data) <= INLINE_BYTES and "content-encoding" not in ask.head.headers:
+        return pipeline.inspect(ask.head, ask.data, ask.deadline_us, ask.canaries)
     work = asyncio.get_running_loop().run_in_executor(
-        desk.threads, pipeline.inspect, ask.head, ask.data, ask.deadline_us
+        desk.threads, pipeline.inspect, ask.head, ask.data, ask.deadline_us, ask.canaries
     )
     try:
         return await asyncio.wait_for(work, max(0.0, (ask.deadline_us - desk.now_us()) / 1e6))

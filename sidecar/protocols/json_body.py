@@ -100,12 +100,13 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
                 yield at, item
         elif type(item) is dict:
             yield from ((at, key) for key in item if not _TOKEN.fullmatch(key))
-            stack.extend((_step(at, key), item[key]) for key in reversed(item))
+            stack.extend((step(at, key), item[key]) for key in reversed(item))
         elif type(item) is list:
-            stack.extend((_step(at, str(index)), item[index]) for index in range(len(item) - 1, -1, -1))
+            stack.extend((step(at, str(index)), item[index]) for index in range(len(item) - 1, -1, -1))
 
 
-def _step(at: str, key: str) -> str:
+def step(at: str, key: str) -> str:
+    """Return the pointer of what stands under a key; one that grows too long stays where it is and says so."""
     if len(at) + len(key) < _MAX_POINTER and not at.endswith(_TOO_DEEP):
         return f"{at}/{escape(key)}"
     return at if at.endswith(_TOO_DEEP) else at + _TOO_DEEP

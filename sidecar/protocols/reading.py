@@ -9,7 +9,7 @@ Bounds: MAX_CHARS characters of text and MAX_JSON_BYTES of a body that comes who
 import codecs
 from collections.abc import Hashable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 from sidecar.protocols import text_body
 from sidecar.protocols.frames import ArrayFrames, Frame, Framing, LineFrames, SseFrames
@@ -32,6 +32,17 @@ class Seen:
 
     frame: Frame
     delta: Delta | None = None
+
+
+class AnswerReader(Protocol):
+    """Reads one answer piece by piece. complete is True once the bytes fed so far end it."""
+
+    complete: bool
+    framing: Framing | None
+
+    def feed(self, chunk: bytes, *, end: bool = False) -> list[Seen]: ...
+
+    def finish(self) -> LlmReply: ...
 
 
 class Reader:
@@ -89,7 +100,7 @@ class Reader:
             return framing if start[:1] == b"{" else None
         if isinstance(framing, ArrayFrames):
             return framing if start[:1] == b"[" else None
-        return framing if start[:1] not in (b"{", b"<", b"") else None
+        return framing if start[:1] == b"\0" else None  # AWS: the length of a message, which is never 16 MiB and more
 
     def _see(self, frame: Frame) -> Seen:
         data = frame.data

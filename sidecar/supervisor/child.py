@@ -50,6 +50,12 @@ class Runner:
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The process id of the child while it runs, else 0."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else 0
+
     async def start(self, timeout_s: float) -> None:
         """Start the child and wait until it is ready.
 

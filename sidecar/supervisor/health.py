@@ -33,6 +33,17 @@ def _get_ok(url: str) -> bool:
         return False
 
 
+def ask(url: str, method: str) -> bytes | None:
+    """Return the body of Envoy's admin page, None when it does not answer."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(urllib.request.Request(url, method=method), timeout=_TIMEOUT_S) as answer:  # noqa: S310 - loopback http
+            body: bytes = answer.read()
+            return body
+    except OSError:
+        return None
+
+
 def socket_open(path: Path) -> Ready:
     """Return a check that somebody listens on a Unix socket."""
 

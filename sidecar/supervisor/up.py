@@ -9,14 +9,15 @@ import asyncio
 import fcntl
 import signal
 import sys
-import urllib.request
 
 from sidecar.app import packs_path, policy_path
 from sidecar.config import ConfigError, Settings
 from sidecar.control.packs_folder import PacksFolder
 from sidecar.control.policy_file import PolicyFile
 from sidecar.supervisor.child import Runner, StartFailed
+from sidecar.supervisor.health import ask
 from sidecar.supervisor.plan import children, gateway_spec, prepare, write_envoy, write_watched
+from sidecar.supervisor.watching import Watching
 from sidecar.telemetry import serve_metrics
 
 _START_S = 60.0
@@ -46,6 +47,7 @@ class _Installation:
         PacksFolder(packs_path(settings), lambda **_good: None, required=settings.packs_dir is not None)
         config = write_envoy(settings, self.policy.current)
         self.runners = [Runner(child) for child in children(settings, config, to_stdout=to_stdout)]
+        self.watching = Watching(settings, lambda: self.runners[-1].pid)
 
     async def run(self) -> int:
         stop = asyncio.Event()
@@ -53,6 +55,7 @@ class _Installation:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         stop_metrics = serve_metrics(self.settings.metrics_port, str(self.settings.folder / "run" / "metrics"))
         watch = asyncio.create_task(self.policy.watch(lambda: write_watched(self.settings, self.policy.current)))
+        self.watching.start()
         try:
             await self._start(stop)
             if not stop.is_set():
@@ -89,33 +92,29 @@ class _Installation:
     async def _stop(self) -> None:
         _say("stopping: open answers are finished first …")
         await self._drain()
+        await self.watching.last_look()
         *behind, envoy = self.runners
         workers = [runner for runner in behind if runner.child.name.startswith("worker")]
-        for together in ([envoy], workers, [runner for runner in behind if runner not in workers]):
-            await asyncio.gather(*(runner.stop(self.settings.drain_s + 10.0) for runner in together))
+        await self._end([envoy])
+        await self.watching.finish()  # Envoy has flushed its log, and analytics still takes what it says
+        for together in (workers, [runner for runner in behind if runner not in workers]):
+            await self._end(together)
         _say("stopped")
+
+    async def _end(self, together: list[Runner]) -> None:
+        await asyncio.gather(*(runner.stop(self.settings.drain_s + 10.0) for runner in together))
 
     async def _drain(self) -> None:
         """Let Envoy refuse new connections and finish what it carries, within drain_s."""
         admin = f"http://127.0.0.1:{self.settings.admin_port}"
-        if await asyncio.to_thread(_ask, f"{admin}/drain_listeners?graceful&skip_exit", "POST") is None:
+        if await asyncio.to_thread(ask, f"{admin}/drain_listeners?graceful&skip_exit", "POST") is None:
             return
         until = asyncio.get_running_loop().time() + self.settings.drain_s
         while asyncio.get_running_loop().time() < until:
-            text = await asyncio.to_thread(_ask, f"{admin}/stats?filter={_OPEN}", "GET")
-            if text is None or all(line.endswith(": 0") for line in text.split("\n") if line):
+            text = await asyncio.to_thread(ask, f"{admin}/stats?filter={_OPEN}", "GET")
+            if text is None or all(line.endswith(b": 0") for line in text.split(b"\n") if line):
                 return
             await asyncio.sleep(0.1)
-
-
-def _ask(url: str, method: str) -> str | None:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(urllib.request.Request(url, method=method), timeout=2) as answer:  # noqa: S310 - loopback http
-            text: str = answer.read().decode()
-            return text
-    except OSError:
-        return None
 
 
 def _say(text: str) -> None:

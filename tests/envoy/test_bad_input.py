@@ -97,7 +97,7 @@ def test_binary_is_allowed_as_unscanned(enforcing: Installation) -> None:
     assert (record["applied"], record["complete"]) == ("allow_unscanned", False)
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity", "IDENTITY; q=0", "nonsense"])
+@pytest.mark.parametrize("encoding", ["deflate", "gzip, br", "gzip, identity", "IDENTITY; q=0", "nonsense"])
 def test_an_encoding_we_cannot_read_is_refused(enforcing: Installation, encoding: str) -> None:
     reply = call(enforcing.gateway, body=chat("a lie"), content_encoding=encoding)
     assert (reply.status, reply.error["code"]) == (415, "douane_unsupported_encoding")

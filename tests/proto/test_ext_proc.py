@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 # Envoy keeps some of them in other packages; the wire does not tell.
 ELSEWHERE: dict[str, Any] = {
+    "Metadata": core.Metadata,
     "HeaderMap": core.HeaderMap,
     "HeaderValue": core.HeaderValue,
     "HeaderValueOption": core.HeaderValueOption,
@@ -43,7 +44,7 @@ def sample(field: FieldDescriptor) -> Any:
 
 def set_one(message: Message, field: FieldDescriptor) -> None:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        message.attributes["envoy.filters.http.ext_proc"].fields["request.path"].string_value = "/v1"
+        getattr(message, field.name)["envoy.filters.http.ext_proc"].fields["request.path"].string_value = "/v1"
     elif field.message_type is not None:
         inner = getattr(message, field.name)
         (inner.add() if field.is_repeated else inner).SetInParent()
@@ -105,7 +106,7 @@ def test_request_reads_the_same(envoys: Any, ours: pb.ProcessingRequest) -> None
 
 
 def test_what_envoy_sends_beyond_our_fields_is_kept_and_harmless() -> None:
-    """metadata_context, observability_mode and protocol_config are not declared here; they must not break the reading."""
+    """observability_mode and protocol_config are not declared here; they must not break the reading."""
     envoys = oracle.ProcessingRequest(
         request_body=oracle.HttpBody(body=b"{}", end_of_stream=True),
         metadata_context=core.Metadata(),

@@ -1,5 +1,6 @@
 """The line one request goes down, with real stations and detectors one can predict."""
 
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -71,12 +72,28 @@ def test_plain_encodings_are_read(encoding: str) -> None:
     assert pipeline().inspect(head, chat("hello"), 1).failure is None
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "x"])
+@pytest.mark.parametrize("encoding", ["deflate", "gzip, br", "identity, gzip", "x"])
 def test_other_encodings_fail_even_when_they_lie(encoding: str) -> None:
     """The provider would decode; what we read here is not what it reads."""
     head = replace(CHAT, headers={"content-encoding": encoding})
-    failure = InspectionFailed(FailureKind.UNSUPPORTED_ENCODING, "content-encoding is not identity")
+    failure = InspectionFailed(FailureKind.UNSUPPORTED_ENCODING, "content-encoding is none of gzip, br, zstd, identity")
     assert pipeline().inspect(head, chat("hello"), 1) == uninspected(failure, len(chat("hello")))
+
+
+def test_a_compressed_body_is_read_plain_and_kept_for_the_provider() -> None:
+    data = chat(f"{ATTACK}")
+    head = replace(CHAT, headers={"content-encoding": "GZIP"})
+    found = pipeline().inspect(head, gzip.compress(data), 1)
+    assert (found.plain, found.coverage) == (data, Coverage(len(data), len(data)))
+    assert [threat.finding.rule_id for threat in found.assessment.threats] == ["words.attack"]
+    assert pipeline().inspect(CHAT, data, 1).plain is None
+
+
+def test_a_compressed_body_grows_to_the_gateway_s_limit_only() -> None:
+    head = replace(CHAT, headers={"content-encoding": "gzip"})
+    small = replace(pipeline(), max_plain_bytes=1000)
+    found = small.inspect(head, gzip.compress(chat("x" * 1000)), 1)
+    assert found.failure == InspectionFailed(FailureKind.TOO_LARGE, "the body grows beyond 1000 bytes, gzip taken off")
 
 
 def test_malformed_body_fails_without_its_content() -> None:

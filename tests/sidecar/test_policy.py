@@ -208,6 +208,8 @@ def test_version_is_the_text_s() -> None:
         ("deadline_ms: 0", r"deadline_ms is 1 to 600"),
         ("unscanned: allow", r"unscanned is allow_unscanned or deny"),
         ("unscanned: pass", r"unscanned"),
+        ("websocket: allow", r"websocket is deny or allow_unscanned"),
+        ("websocket: pass", r"websocket.*deny or allow_unscanned"),
         ("version: mine", r"version is computed"),
         ("- mode", r"not a mapping"),
         ("mode: [", r"."),
@@ -258,3 +260,21 @@ def test_the_score_denies_before_leaks_are_edited() -> None:
 
 def test_output_leaks_name_the_types_to_take_out() -> None:
     assert parse_policy("output_leaks: {pii_leak: redact}", Policy()).output_leaks.redacted == {ThreatType.PII_LEAK}
+
+
+SOCKET = Coverage(0, 0, (Unscanned(UnscannedReason.UPGRADE, 0),))
+
+
+def test_a_websocket_goes_by_its_own_setting() -> None:
+    """Whatever unscanned says: an image in a body and a whole conversation unseen are different things."""
+    denied = decide(Assessment(), SOCKET, Policy())
+    assert (denied.applied, denied.status) == (Action.DENY, 403)
+    assert "websocket: allow_unscanned" in denied.message
+    allowed = Policy(unscanned=Action.DENY, websocket=Action.ALLOW_UNSCANNED)
+    assert decide(Assessment(), SOCKET, allowed).applied is Action.ALLOW_UNSCANNED
+    assert decide(Assessment(), HALF, allowed).applied is Action.DENY
+
+
+def test_observe_mode_lets_a_websocket_by_and_says_so() -> None:
+    found = decide(Assessment(), SOCKET, OBSERVE)
+    assert (found.applied, found.would_be) == (Action.ALLOW_UNSCANNED, Action.DENY)

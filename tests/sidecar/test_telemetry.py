@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from sidecar.pipeline import uninspected
-from sidecar.telemetry import Counts, JsonLines, start_logging
+from sidecar.telemetry import Counts, CoverageCounts, JsonLines, start_logging
 from sidecar.types import (
     Action,
     Assessment,
@@ -174,3 +174,22 @@ def test_records_are_counted() -> None:
         ("douane_inspection_failures_total", {"kind": "internal"}),
     ) == [1, 5, 2, 1, 3, 1, 1]
     assert (sample("douane_spool_waiting_records"), sample("douane_spool_open_records")) == (4, 2)
+
+
+def test_what_passed_without_inspection_is_counted_by_door_and_kind() -> None:
+    def value(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(name, labels) or 0.0
+
+    names = ("douane_pass_through_connections_total", "douane_pass_through_bytes_total", "douane_envoy_sight_total")
+    door, llm = "proxy", "listed"
+    before = value(names[0], door=door, llm=llm), value(names[2], door=door, kind="streams_failed")
+    counts = CoverageCounts()
+    key = (door, llm)
+    counts.passed({key: 2}, {key: 30}, {key: 500})
+    counts.sights([(door, "streams_failed", 3)])
+    counts.failed("delivery")
+    assert value(names[0], door=door, llm=llm) == before[0] + 2
+    assert value(names[1], door=door, llm=llm, direction="out") >= 30
+    assert value(names[1], door=door, llm=llm, direction="in") >= 500
+    assert value(names[2], door=door, kind="streams_failed") == before[1] + 3
+    assert value("douane_coverage_failures_total", what="delivery") >= 1

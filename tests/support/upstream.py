@@ -10,8 +10,11 @@ import socketserver
 import ssl
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+from tests.support import codings
 
 CHAT = {
     "id": "chatcmpl-1",
@@ -147,7 +150,8 @@ class Upstream:
             self.release.wait(30)
             _whole(connection, 200, CHAT_BYTES)
         elif b"please-hang-stream" in body:
-            _chunked(connection, STREAM[:2], end=False)
+            parts = list(codings.flushed(STREAM, coding)) if (coding := codings.asked(body)) else STREAM
+            _chunked(connection, parts[:2], end=False, said=_said(coding))
             self.release.wait(30)
         elif b"please-die-stream" in body:
             _chunked(connection, STREAM[:2], end=False)
@@ -157,11 +161,13 @@ class Upstream:
         elif b"please-204" in body:
             connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
         elif b"please-echo" in body:
-            _echo(connection, json.loads(body))
+            _echo(connection, json.loads(body), codings.asked(body))
         elif b'"stream":true' in body.replace(b" ", b""):
-            _chunked(connection, _resplit(b"".join(STREAM), body), end=True)
+            _chunked(connection, _resplit(b"".join(STREAM), body), end=True, coding=codings.asked(body))
+        elif b"please-cut" in body:
+            _whole(connection, 200, codings.WHOLE["gzip"](CHAT_BYTES)[:-60], said=_said("gzip"))
         else:
-            _whole(connection, 200, CHAT_BYTES)
+            _whole(connection, 200, CHAT_BYTES, codings.asked(body))
 
 
 def _resplit(data: bytes, body: bytes) -> list[bytes]:
@@ -171,7 +177,7 @@ def _resplit(data: bytes, body: bytes) -> list[bytes]:
     return [data[i : i + 7] for i in range(0, len(data), 7)]
 
 
-def _echo(connection: socket.socket, asked: dict[str, Any]) -> None:
+def _echo(connection: socket.socket, asked: dict[str, Any], coding: str) -> None:
     """Say the last message's text again; streamed in pieces of three characters."""
     content = asked["messages"][-1]["content"]
     said = content if isinstance(content, str) else "".join(part["text"] for part in content)
@@ -180,20 +186,27 @@ def _echo(connection: socket.socket, asked: dict[str, Any]) -> None:
         events = stream_events([said[i : i + 3] for i in range(0, len(said), 3)])
         data = b"".join(events)
         split = [data[i : i + 50] for i in range(0, len(data), 50)]
-        _chunked(connection, split if "please-split" in said else events, end=True)
+        _chunked(connection, split if "please-split" in said else events, end=True, coding=coding)
         return
     message = {"role": "assistant", "content": said}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-    _whole(connection, 200, json.dumps({**CHAT, "choices": choices}).encode())
+    _whole(connection, 200, json.dumps({**CHAT, "choices": choices}).encode(), coding)
 
 
-def _whole(connection: socket.socket, status: int, body: bytes) -> None:
-    head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+def _said(coding: str) -> str:
+    return f"content-encoding: {coding}\r\nvary: accept-encoding\r\n" if coding else ""
+
+
+def _whole(connection: socket.socket, status: int, body: bytes, coding: str = "", said: str = "") -> None:
+    body, said = (codings.WHOLE[coding](body), _said(coding)) if coding else (body, said)
+    head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{said}content-length: {len(body)}\r\n\r\n"
     connection.sendall(head.encode() + body)
 
 
-def _chunked(connection: socket.socket, parts: list[bytes], *, end: bool) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+def _chunked(connection: socket.socket, parts: Iterable[bytes], *, end: bool, coding: str = "", said: str = "") -> None:
+    parts, said = (codings.flushed(parts, coding), _said(coding)) if coding else (parts, said)
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n{said}transfer-encoding: chunked\r\n\r\n"
+    connection.sendall(head.encode())
     for part in parts:
         connection.sendall(b"%x\r\n%b\r\n" % (len(part), part))
         time.sleep(0.002)

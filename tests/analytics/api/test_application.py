@@ -38,6 +38,7 @@ def test_root_leads_to_the_dashboard(client: TestClient) -> None:
 def test_openapi_describes_every_endpoint_its_errors_and_examples(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     assert sorted(document["paths"]) == [
+        "/api/coverage",
         "/api/dashboard/recommendations",
         "/api/decisions",
         "/api/decisions/{decision_id}",

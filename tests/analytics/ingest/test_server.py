@@ -1,4 +1,4 @@
-"""DecisionLog.Publish through a real gRPC server in process, over a real store."""
+"""DecisionLog.Publish and .Cover through a real gRPC server in process, over a real store."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,14 +9,16 @@ import pytest
 from douane.v1 import control_pb2 as pb
 from douane.v1 import decision_pb2
 from douane.v1.control_pb2_grpc import DecisionLogStub
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import DataError, OperationalError
 
 from analytics.ingest import server
 from analytics.ingest.decode import decode
-from analytics.store import database, records
+from analytics.store import coverage, database, records
+from analytics.store.tables import PASS_THROUGH
 from analytics.telemetry import Metrics
-from analytics.types import DecisionRow, Stored
+from analytics.types import CoverageRows, DecisionRow, Stored
+from tests.analytics.coverage_traffic import host, report, sight
 from tests.analytics.traffic import record
 
 
@@ -38,9 +40,11 @@ class Sink:
 
 
 @asynccontextmanager
-async def running(store: server.Store, metrics: Metrics) -> AsyncIterator[DecisionLogStub]:
+async def running(
+    store: server.Store, metrics: Metrics, cover: server.Cover = lambda rows: 0
+) -> AsyncIterator[DecisionLogStub]:
     with ThreadPoolExecutor(1) as writer:
-        served = server.build(server.DecisionLog(store, metrics, writer))
+        served = server.build(server.DecisionLog(store, cover, metrics, writer))
         port = served.add_insecure_port("127.0.0.1:0")
         await served.start()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -142,3 +146,40 @@ async def test_the_missions_metrics_count_exchanges_that_ended(engine: Engine, m
     assert metrics.registry.get_sample_value("inference_latency_seconds_sum", labels) == seconds
     threat = {"threat_type": "jailbreak", "risk_level": "critical"}
     assert metrics.registry.get_sample_value("security_threats_total", threat) == 1
+
+
+def covering(engine: Engine) -> server.Cover:
+    def cover(rows: CoverageRows) -> int:
+        with database.writing(engine) as connection:
+            return coverage.store(connection, rows, 0)
+
+    return cover
+
+
+@pytest.mark.server
+async def test_a_coverage_report_is_committed_and_a_replay_unchanged(engine: Engine, metrics: Metrics) -> None:
+    sent = report(host(), host("pypi.org"), sight(), sight(revision=0))
+    async with running(storing(engine), metrics, covering(engine)) as log:
+        answers = [await log.Cover(sent), await log.Cover(sent)]
+    assert [(one.stored, one.unchanged, one.rejected) for one in answers] == [(3, 0, 1), (0, 3, 1)]
+    with engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(PASS_THROUGH)).scalar() == 2
+
+
+@pytest.mark.server
+async def test_a_coverage_report_of_nobody_is_refused(metrics: Metrics) -> None:
+    async with running(Sink(), metrics) as log:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await log.Cover(report(host(), source="nobody"))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.server
+async def test_a_database_that_is_away_keeps_the_report_with_its_sidecar(metrics: Metrics) -> None:
+    def away(_rows: CoverageRows) -> int:
+        raise OperationalError("insert", {}, ValueError("gone"))
+
+    async with running(Sink(), metrics, away) as log:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await log.Cover(report(host()))
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE

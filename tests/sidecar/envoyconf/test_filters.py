@@ -14,7 +14,13 @@ SPEC = GatewaySpec(sockets=("/tmp/w-0.sock",), folder="/run/douane")
 def test_the_sidecar_is_asked_before_the_buffer_lets_headers_go() -> None:
     """Without the buffer behind ext_proc the API key would reach the provider before the verdict (ENVOY.md 1)."""
     names = [f.name for f in connection_manager(SPEC, "gateway").http_filters]
-    assert names == ["envoy.filters.http.ext_proc", "envoy.filters.http.buffer", "envoy.filters.http.router"]
+    # The answer's coding is kept before ext_proc sees it: filters of an answer run from the last to the first.
+    assert names == [
+        "envoy.filters.http.ext_proc",
+        "envoy.filters.http.buffer",
+        "envoy.filters.http.header_to_metadata",
+        "envoy.filters.http.router",
+    ]
     alone = connection_manager(replace(SPEC, sockets=()), "gateway")
     assert [f.name for f in alone.http_filters] == ["envoy.filters.http.router"]
 
@@ -58,5 +64,11 @@ def test_doors_by_host_look_names_up_and_the_proxy_hands_its_target_on() -> None
     opened = [f.name for f in connection_manager(SPEC, "proxy-opened").http_filters]
     assert opened[-2:] == ["envoy.filters.http.dynamic_forward_proxy", "envoy.filters.http.router"]
     proxy = connection_manager(SPEC, "proxy")
-    assert [f.name for f in proxy.http_filters][2] == "envoy.filters.http.set_filter_state"
-    assert [config.upgrade_type for config in proxy.upgrade_configs] == ["CONNECT"]
+    assert [f.name for f in proxy.http_filters][3] == "envoy.filters.http.set_filter_state"
+    assert [config.upgrade_type for config in proxy.upgrade_configs] == ["websocket", "CONNECT"]
+    for name in ("proxy", "proxy-opened", "transparent-opened"):
+        manager = connection_manager(SPEC, name)
+        behind = [f.name for f in manager.http_filters][3:]
+        assert [f.name for f in manager.upgrade_configs[0].filters][
+            2:
+        ] == behind  # a WebSocket is led as any request is

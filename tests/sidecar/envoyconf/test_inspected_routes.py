@@ -17,7 +17,7 @@ def test_a_pair_matches_the_announced_body_first_and_keeps_what_it_was_given() -
     swift, careful = inspected("door/p", MATCH, ACTION, SPEC)
     assert (swift.name, careful.name) == ("door/p", "door/p/careful")
     assert swift.match is not None
-    assert [h.name for h in swift.match.headers] == ["x-a", ":method", "content-length"]
+    assert [h.name for h in swift.match.headers] == ["x-a", ":method", "content-length", "content-encoding"]
     assert careful.match == MATCH
     assert EXT_PROC in careful.typed_per_filter_config
     assert swift.typed_per_filter_config == {}

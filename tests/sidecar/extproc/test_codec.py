@@ -164,3 +164,18 @@ def test_rewrite_replaces_body_and_headers_and_routes_again() -> None:
 def test_body_emptied_is_not_a_body_kept() -> None:
     common = pb.ProcessingResponse.FromString(codec.write(Proceed(Phase.RESPONSE_BODY, b""))).response_body.response
     assert common.body_mutation.WhichOneof("mutation") == "body"
+
+
+def test_the_coding_that_envoy_took_from_the_headers_is_known() -> None:
+    made = message("response_body", {"response.code": 200}, body=b"x")
+    made.metadata_context.filter_metadata["douane"].update({"coding": "gzip"})
+    event = codec.read(made, AT)
+    assert isinstance(event, ResponseBody)
+    assert event.answer == AnswerHead(200, "", coding="gzip")
+
+
+def test_headers_can_be_taken_away() -> None:
+    written = pb.ProcessingResponse.FromString(
+        codec.write(Proceed(Phase.REQUEST_BODY, b"{}", without=("content-encoding",)))
+    )
+    assert list(written.request_body.response.header_mutation.remove_headers) == ["content-encoding"]

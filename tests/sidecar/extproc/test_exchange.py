@@ -1,5 +1,6 @@
 """The state table as dialogues: events in, steps out. No sockets, no clock."""
 
+import gzip
 import json
 from dataclasses import replace
 from itertools import product
@@ -437,6 +438,8 @@ def test_every_row_of_the_table_has_been_thought_of() -> None:
             ("forwarded", "ResponseHeaders"),
             ("forwarded", "ResponseBody"),
             ("forwarded", "Ended"),
+            ("forwarded", "RequestBody"),
+            ("answering", "RequestBody"),
             ("answering", "ResponseBody"),
             ("answering", "Ended"),
             ("closed", "Unwritten"),
@@ -445,6 +448,92 @@ def test_every_row_of_the_table_has_been_thought_of() -> None:
             ("closed", "Ended"),
         ]
     )
+
+
+# ── compressed bodies ───────────────────────────────────────────────────────────────────────────────────────────────
+
+PACKED = replace(CHAT, headers={"content-encoding": "gzip"})
+
+
+def test_what_goes_on_is_what_was_read() -> None:
+    dialogue = Dialogue()
+    plain = chat("hello")
+    step = dialogue.ask(gzip.compress(plain), PACKED)
+    size = (("content-length", str(len(plain))),)
+    assert step.answer == Proceed(Phase.REQUEST_BODY, plain, size, without=("content-encoding",))
+    assert dialogue.verdict.inspection.plain is None
+    assert dialogue.verdict.inspection.coverage == Coverage(len(plain), len(plain))
+
+
+def test_observe_mode_passes_a_broken_body_as_it_came() -> None:
+    dialogue = Dialogue(OBSERVE)
+    step = dialogue.ask(gzip.compress(chat("hello"))[:-1], PACKED)
+    assert step.answer == Proceed(Phase.REQUEST_BODY)
+    assert dialogue.verdict.decision.applied is Action.ALLOW_UNSCANNED
+
+
+def test_a_compressed_answer_goes_on_plain() -> None:
+    dialogue = allowed()
+    head, body = AnswerHead(200, "via_upstream", coding="gzip"), gzip.compress(answer("hello"))
+    first = dialogue.say(ResponseBody(AT + 800, body[:30], False, head)).answer
+    rest = dialogue.say(ResponseBody(AT + 900, body[30:], True)).answer
+    assert isinstance(first, Proceed)
+    assert isinstance(rest, Proceed)
+    assert (first.body or b"") + (rest.body or b"") == answer("hello")
+    assert dialogue.completion.reply.model == "gpt-4o-2024"
+    assert dialogue.completion.coverage.complete
+
+
+def test_an_answer_that_cannot_be_read_is_cut_and_recorded() -> None:
+    dialogue = allowed()
+    step = dialogue.say(ResponseBody(AT + 800, b"no gzip", False, AnswerHead(200, "via_upstream", coding="gzip")))
+    assert step.answer is None
+    assert dialogue.completion.outcome is Outcome.UPSTREAM_ERROR
+    assert dialogue.completion.reasons[-1] == "answer: the body is not valid gzip"
+    assert dialogue.say(Ended(AT + 900)) == Step()
+
+
+def test_an_answer_that_was_complete_is_recorded_once_though_its_coding_is_not() -> None:
+    dialogue = allowed()
+    head, body = AnswerHead(200, "via_upstream", coding="gzip"), gzip.compress(answer("hello"))
+    dialogue.say(ResponseBody(AT + 800, body[:-4], False, head))
+    assert dialogue.completion.outcome is Outcome.ANSWERED
+    assert dialogue.say(ResponseBody(AT + 900, b"", True)) == Step()
+
+
+def test_generate_tells_a_provider_s_compressed_error_in_its_own_words() -> None:
+    dialogue, _ = ask_generate(generate("hello", "llama3"))
+    head = AnswerHead(429, "via_upstream", coding="gzip")
+    step = dialogue.say(ResponseBody(AT + 800, gzip.compress(b"slow down"), True, head))
+    assert step.answer == Proceed(Phase.RESPONSE_BODY, b"slow down", (("content-length", "9"),))
+
+
+# ── WebSockets ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+SOCKET = Head("GET", "/v1/realtime", headers={"upgrade": "websocket"})
+
+
+def test_a_websocket_is_denied_with_the_setting_that_allows_it() -> None:
+    dialogue = Dialogue()
+    step = dialogue.say(RequestHeaders(AT, SOCKET, ROUTE, False))
+    assert isinstance(step.answer, Refuse)
+    assert step.answer.status == 403
+    assert "websocket: allow_unscanned" in error_of(step)["message"]
+    assert (dialogue.verdict.outcome, dialogue.verdict.inspection.message.protocol) == (Outcome.DENIED, "websocket")
+
+
+def test_a_websocket_that_may_begin_is_counted_until_it_ends() -> None:
+    dialogue = Dialogue(Policy(websocket=Action.ALLOW_UNSCANNED))
+    assert dialogue.say(RequestHeaders(AT, SOCKET, ROUTE, False)).answer == Proceed(Phase.REQUEST_HEADERS)
+    assert dialogue.say(RequestBody(AT + 1, b"early")).answer == Proceed(Phase.REQUEST_BODY)
+    head = AnswerHead(101, "via_upstream")
+    assert dialogue.say(ResponseHeaders(AT + 2, head, False)).answer == Proceed(Phase.RESPONSE_HEADERS)
+    assert dialogue.say(RequestBody(AT + 3, b"frame")).answer == Proceed(Phase.REQUEST_BODY)
+    assert dialogue.say(ResponseBody(AT + 4, b"frames", False)).answer == Proceed(Phase.RESPONSE_BODY)
+    dialogue.say(Ended(AT + 5))
+    assert (dialogue.completion.outcome, dialogue.completion.http_status) == (Outcome.ANSWERED, 101)
+    assert dialogue.completion.coverage == Coverage(6, 0, (Unscanned(UnscannedReason.UPGRADE, 6),))
+    assert "10 bytes of frames from the client were not scanned" in dialogue.completion.reasons
 
 
 # ── verdicts ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -495,7 +584,7 @@ def test_observe_mode_passes_what_it_would_have_denied() -> None:
         (b"", CHAT, 400, FailureKind.MALFORMED_BODY),
         (
             chat("hello"),
-            replace(CHAT, headers={"content-encoding": "gzip"}),
+            replace(CHAT, headers={"content-encoding": "deflate"}),
             415,
             FailureKind.UNSUPPORTED_ENCODING,
         ),
@@ -592,6 +681,7 @@ def test_generate_becomes_the_provider_s_own_call() -> None:
             ("content-type", "application/json"),
             ("content-length", str(len(body))),
         ),
+        without=("content-encoding",),
         reroute=True,
     )
     assert (dialogue.verdict.door, dialogue.verdict.provider) == ("generate", "openrouter")

@@ -21,6 +21,13 @@ from sidecar.types import Head
         ("/v1/responses", "openai_responses"),
         ("/v1/responses/resp_1/input_items", "opaque"),
         ("/v1/files", "opaque"),
+        ("/anthropic/v1/messages", "anthropic_messages"),
+        ("/gemini/v1beta/models/m:streamGenerateContent?alt=sse&key=k", "gemini"),
+        ("/bedrock/model/m/converse", "bedrock"),
+        ("/cohere/v2/chat", "cohere"),
+        ("/ollama/api/chat", "ollama"),
+        ("/api/generate", "ollama"),
+        ("/v2/rerank", "opaque"),
         ("/v1/x?y=/chat/completions", "opaque"),
         ("", "opaque"),
     ],
@@ -32,4 +39,4 @@ def test_first_protocol_that_matches_reads(path: str, name: str) -> None:
 def test_names_are_used_once_and_opaque_stands_last() -> None:
     names = [protocol.NAME for protocol in PROTOCOLS]
     assert len(set(names)) == len(names)
-    assert (names[0], names[-1]) == ("generate", "opaque")
+    assert (names[:2], names[-1]) == (["websocket", "generate"], "opaque")

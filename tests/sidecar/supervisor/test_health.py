@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.supervisor.health import http_ok, port_open, socket_open, taken_port
+from sidecar.supervisor.health import ask, http_ok, port_open, socket_open, taken_port
 
 pytestmark = pytest.mark.server
 
@@ -74,3 +74,12 @@ def test_port_shared_by_envoy_is_taken() -> None:
         first.bind(("127.0.0.1", 0))
         first.listen()
         assert taken_port("127.0.0.1", first.getsockname()[1]) == "Address already in use"
+
+
+def test_an_admin_page_that_does_not_answer_is_none() -> None:
+    assert ask(f"http://127.0.0.1:{unused()}/stats", "GET") is None
+
+
+def test_an_admin_page_answers_with_its_body(port: int) -> None:
+    assert ask(f"http://127.0.0.1:{port}/ok", "GET") == b""
+    assert ask(f"http://127.0.0.1:{port}/no", "GET") is None

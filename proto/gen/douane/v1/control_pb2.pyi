@@ -1,3 +1,4 @@
+from douane.v1 import coverage_pb2 as _coverage_pb2
 from douane.v1 import decision_pb2 as _decision_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor

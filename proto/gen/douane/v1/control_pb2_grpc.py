@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from douane.v1 import control_pb2 as douane_dot_v1_dot_control__pb2
+from douane.v1 import coverage_pb2 as douane_dot_v1_dot_coverage__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -41,6 +42,11 @@ class DecisionLogStub:
                 request_serializer=douane_dot_v1_dot_control__pb2.PublishRequest.SerializeToString,
                 response_deserializer=douane_dot_v1_dot_control__pb2.PublishResponse.FromString,
                 _registered_method=True)
+        self.Cover = channel.unary_unary(
+                '/douane.v1.DecisionLog/Cover',
+                request_serializer=douane_dot_v1_dot_coverage__pb2.CoverageReport.SerializeToString,
+                response_deserializer=douane_dot_v1_dot_coverage__pb2.CoverageReceipt.FromString,
+                _registered_method=True)
 
 
 class DecisionLogServicer:
@@ -54,6 +60,13 @@ class DecisionLogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Cover(self, request, context):
+        """What was not inspected goes up as sums per hour; see coverage.proto.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DecisionLogServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +74,11 @@ def add_DecisionLogServicer_to_server(servicer, server):
                     servicer.Publish,
                     request_deserializer=douane_dot_v1_dot_control__pb2.PublishRequest.FromString,
                     response_serializer=douane_dot_v1_dot_control__pb2.PublishResponse.SerializeToString,
+            ),
+            'Cover': grpc.unary_unary_rpc_method_handler(
+                    servicer.Cover,
+                    request_deserializer=douane_dot_v1_dot_coverage__pb2.CoverageReport.FromString,
+                    response_serializer=douane_dot_v1_dot_coverage__pb2.CoverageReceipt.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -92,6 +110,33 @@ class DecisionLog:
             '/douane.v1.DecisionLog/Publish',
             douane_dot_v1_dot_control__pb2.PublishRequest.SerializeToString,
             douane_dot_v1_dot_control__pb2.PublishResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Cover(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/douane.v1.DecisionLog/Cover',
+            douane_dot_v1_dot_coverage__pb2.CoverageReport.SerializeToString,
+            douane_dot_v1_dot_coverage__pb2.CoverageReceipt.FromString,
             options,
             channel_credentials,
             insecure,

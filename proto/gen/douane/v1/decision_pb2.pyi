@@ -99,6 +99,7 @@ class UnscannedReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     UNSCANNED_REASON_ENCODING: _ClassVar[UnscannedReason]
     UNSCANNED_REASON_LIMIT: _ClassVar[UnscannedReason]
     UNSCANNED_REASON_FAILURE: _ClassVar[UnscannedReason]
+    UNSCANNED_REASON_UPGRADE: _ClassVar[UnscannedReason]
 
 class ContentCapture(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -173,6 +174,7 @@ UNSCANNED_REASON_BINARY: UnscannedReason
 UNSCANNED_REASON_ENCODING: UnscannedReason
 UNSCANNED_REASON_LIMIT: UnscannedReason
 UNSCANNED_REASON_FAILURE: UnscannedReason
+UNSCANNED_REASON_UPGRADE: UnscannedReason
 CONTENT_CAPTURE_UNSPECIFIED: ContentCapture
 CONTENT_CAPTURE_NONE: ContentCapture
 CONTENT_CAPTURE_REDACTED: ContentCapture
