@@ -11,7 +11,7 @@
 #           (The kernel remembers those for a while: should one's port be used again, that call is refused once more, and not let through.)
 #
 # Both tables are replaced with iptables-restore: each change is one commit in the kernel, so there is no moment between two sets of rules.
-# It needs nothing but a POSIX shell, grep, sed and iptables, as it runs in small images (an init container, with the pod's network).
+# It needs nothing but a POSIX shell, grep, sed, tr and iptables, as it runs in small images (an init container, with the pod's network).
 set -euf
 
 CHAIN=DOUANE_OUTPUT
