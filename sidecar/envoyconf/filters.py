@@ -102,6 +102,7 @@ def connection_manager(spec: GatewaySpec, table: str) -> hcm.HttpConnectionManag
             config_source=core.ConfigSource(path_config_source=core.PathConfigSource(path=spec.table_file(table))),
         ),
         http_filters=_http_filters(spec, table),
+        http_protocol_options=_http1(table),
         # An extended CONNECT of HTTP/2 (RFC 8441) is a WebSocket like any other.
         http2_protocol_options=core.Http2ProtocolOptions(allow_connect=True),
         upgrade_configs=_upgrades(spec, table),
@@ -119,6 +120,11 @@ def connection_manager(spec: GatewaySpec, table: str) -> hcm.HttpConnectionManag
         merge_slashes=True,
         path_with_escaped_slashes_action=hcm.HttpConnectionManagerPathWithEscapedSlashesAction.REJECT_REQUEST,
     )
+
+
+def _http1(table: str) -> core.Http1ProtocolOptions | None:
+    """The proxy reads HTTP/1.0 too: Python's http.client sends its CONNECT so (until 3.12), and with it requests and boto3."""
+    return core.Http1ProtocolOptions(accept_http_10=True) if table == "proxy" else None
 
 
 def _http_filters(spec: GatewaySpec, table: str) -> list[hcm.HttpFilter]:

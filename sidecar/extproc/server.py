@@ -85,7 +85,11 @@ class _Stream:
             if step.answer is None:  # nothing is left to decide; a verdict would have counted the failure
                 self._desk.counts.broken(FailureKind.INTERNAL)
                 raise
-        step = self._saved(step)
+        try:
+            step = self._saved(step)
+        except Exception:
+            log.exception("exchange.unwritten", extra={"decision_id": self._exchange.decision_id})
+            raise
         if step.answer is None:
             raise RuntimeError("a step without an answer")
         return codec.write(step.answer)

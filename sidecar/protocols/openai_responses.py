@@ -86,7 +86,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:  # noqa: ARG001 - the s
         segments=tuple(segments),
         model=text_of(body.get("model")),
         stream=body.get("stream") is True,
-        messages=len(items) or bool(given),
+        messages=len(items) or int(bool(given)),  # protobuf takes no bool for a number
         user=named_user(body),
         unscanned=tuple(unscanned),
     )

@@ -54,11 +54,11 @@ def contenders(folder: Path, upstream: str, workers: int, say: Callable[[str], N
         children = stack.enter_context(Children(folder))
         spec = GatewaySpec(sockets=(), folder="", providers=providers, analytics=None)
         say("starting Envoy alone …")
-        alone = _envoy(children, folder, "a", spec, workers)
+        alone = start_envoy(children, folder, "a", spec, workers)
         say("starting Envoy with a null processor …")
         sockets = tuple(str(folder / f"null-{index}.sock") for index in range(workers))
         nulls = tuple(_null(children, index, path) for index, path in enumerate(sockets))
-        null = _envoy(children, folder, "b", replace(spec, sockets=sockets), workers)
+        null = start_envoy(children, folder, "b", replace(spec, sockets=sockets), workers)
         say("starting Douane …")
         installation = Installation(folder / "c", workers=workers, DOUANE_UPSTREAMS=f"openai={upstream}")
         stack.callback(installation.stop)
@@ -69,7 +69,7 @@ def contenders(folder: Path, upstream: str, workers: int, say: Callable[[str], N
         ]
 
 
-def _envoy(children: Children, folder: Path, name: str, spec: GatewaySpec, threads: int) -> tuple[int, int]:
+def start_envoy(children: Children, folder: Path, name: str, spec: GatewaySpec, threads: int) -> tuple[int, int]:
     """Start an Envoy and return its port and process id."""
     port, admin = free_ports(2)
     own, config = folder / name, folder / f"{name}.json"

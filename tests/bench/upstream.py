@@ -1,6 +1,6 @@
 """The provider that everything is measured against: as fast as Python can be, so that it is not what is measured.
 
-    python -m tests.bench.upstream --port N [--chunks N] [--gap-ms X]
+    python -m tests.bench.upstream --port N [--chunks N] [--gap-ms X] [--certificate PEM]
 
 It answers every POST with one fixed chat completion, or, when the request accepts text/event-stream, with a stream of chunks
 at a fixed gap, the first at once. Each chunk carries the moment it was sent (CLOCK_MONOTONIC in nanoseconds, as its id), so that
@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import re
+import ssl
 import time
 from typing import cast
 
@@ -103,8 +104,12 @@ class Provider(asyncio.Protocol):
         asyncio.get_running_loop().call_at(begun + (sent + 1) * self.gap_s, self._next, begun, sent + 1)
 
 
-async def _serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Provider, "127.0.0.1", port, backlog=1024)
+async def _serve(port: int, certificate: str) -> None:
+    context = None
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+    server = await asyncio.get_running_loop().create_server(Provider, "127.0.0.1", port, backlog=4096, ssl=context)
     await server.serve_forever()
 
 
@@ -114,9 +119,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--chunks", type=int, default=Provider.chunks)
     parser.add_argument("--gap-ms", type=float, default=Provider.gap_s * 1000)
+    parser.add_argument("--certificate", default="", help="PEM file with key and chain: serve TLS")
     options = parser.parse_args()
     Provider.chunks, Provider.gap_s = options.chunks, options.gap_ms / 1000
-    uvloop.run(_serve(options.port))
+    uvloop.run(_serve(options.port, options.certificate))
 
 
 if __name__ == "__main__":

@@ -115,6 +115,13 @@ def test_connect_leads_neither_to_this_machine_nor_to_other_ports(world: World, 
     assert words in answer
 
 
+def test_connect_may_speak_http_1_0(world: World) -> None:
+    """As Python's http.client does before 3.12, and with it requests and boto3."""
+    with socket.create_connection(("127.0.0.1", world.douane.ports["proxy-port"]), 10) as client:
+        client.sendall(b"CONNECT api.openai.com:443 HTTP/1.0\r\n\r\n")
+        assert client.recv(65536).split(b" ", 2)[1] == b"200"
+
+
 def test_a_host_header_that_is_no_llm_host_is_misdirected(world: World) -> None:
     done = world.curl(
         "https://api.openai.com/v1/models",

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,13 @@ _NAMES = ("port", "proxy-port", "admin-port", "metrics-port", "analytics-port", 
 
 
 class Installation:
-    """Starts in the constructor, stops with stop()."""
+    """Starts in the constructor, stops with stop(). runner is a command that runs it elsewhere (see Namespace.command)."""
 
-    def __init__(self, data: Path, *, workers: int = 1, policy: str = "", **environment: str) -> None:
+    def __init__(
+        self, data: Path, *, workers: int = 1, policy: str = "", runner: Sequence[str] = (), **environment: str
+    ) -> None:
         self.data = data
+        self.runner = runner
         self.ports = dict(zip(_NAMES, free_ports(len(_NAMES)), strict=True))
         self.environment = environment
         self.workers = workers
@@ -40,7 +43,7 @@ class Installation:
         options = [f"--{name}={port}" for name, port in self.ports.items()]
         clean = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and not k.startswith("DOUANE_")}
         return subprocess.Popen(
-            [PYTHON, "-m", "sidecar", "up", f"--data={self.data}", f"--workers={self.workers}", *options],
+            [*self.runner, PYTHON, "-m", "sidecar", "up", f"--data={self.data}", f"--workers={self.workers}", *options],
             env={**clean, **self.environment},
             cwd=self.data,  # no .env of the developer's is read
             stdout=self._output,

@@ -11,3 +11,9 @@ def free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
+
+
+def accepts(port: int) -> bool:
+    """Return True when somebody listens on that port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0

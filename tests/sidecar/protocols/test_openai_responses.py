@@ -43,6 +43,7 @@ def test_a_text_is_a_user_s_and_instructions_are_the_system_s() -> None:
         messages=1,
         user="ada",
     )
+    assert type(found.messages) is int  # True is equal to 1, and no number to a DecisionRecord
 
 
 def test_items_have_their_surfaces() -> None:
