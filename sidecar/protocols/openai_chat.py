@@ -9,8 +9,17 @@ from typing import Any
 
 from sidecar.protocols import openai_errors
 from sidecar.protocols.json_body import MalformedBody, leaves, load
-from sidecar.protocols.values import binary, body_object, count, index, is_data_url, mapping, named_user, objects
-from sidecar.protocols.values import text as text_of
+from sidecar.protocols.values import (
+    binary,
+    index_of,
+    is_data_url,
+    named_user,
+    number_of,
+    object_of,
+    objects_of,
+    read_object,
+    text_of,
+)
 from sidecar.protocols.wire import Delta, Piece
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned, UnscannedReason, Usage
 
@@ -37,7 +46,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:  # noqa: ARG001 - the s
 
     Raises: MalformedBody when the body is not JSON, or has no list of messages.
     """
-    return read_conversation(body_object(data), NAME)
+    return read_conversation(read_object(data), NAME)
 
 
 def read_conversation(body: dict[str, Any], protocol: str) -> LlmMessage:
@@ -124,18 +133,18 @@ def read_usage(usage: Any) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     return Usage(
-        prompt_tokens=count(usage.get("prompt_tokens")),
-        completion_tokens=count(usage.get("completion_tokens")),
-        cached_tokens=count(mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
-        reasoning_tokens=count(mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")),
-        total_tokens=count(usage.get("total_tokens")),
+        prompt_tokens=number_of(usage.get("prompt_tokens")),
+        completion_tokens=number_of(usage.get("completion_tokens")),
+        cached_tokens=number_of(object_of(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        reasoning_tokens=number_of(object_of(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+        total_tokens=number_of(usage.get("total_tokens")),
     )
 
 
 def read_event(event: Mapping[str, Any]) -> Delta:
     """Return what one chunk says; an error in the middle of a stream is read leaf by leaf."""
     choices = event.get("choices")
-    usage = read_usage(event.get("usage")) or read_usage(mapping(event.get("x_groq")).get("usage"))
+    usage = read_usage(event.get("usage")) or read_usage(object_of(event.get("x_groq")).get("usage"))
     error = tuple(Piece(Surface.OUTPUT, text, ("error", path)) for path, text in leaves(event.get("error"), "/error"))
     if not isinstance(choices, list):
         others = (item for item in leaves(dict(event)) if not item[0].startswith("/error"))
@@ -177,31 +186,31 @@ def _together(deltas: list[Delta], model: str, usage: Usage | None, more: tuple[
 
 def _said(choice: dict[str, Any], name: str, number: int) -> Delta:
     """Return what a choice says in its message or delta. A channel is (kind, choice, ...)."""
-    message, place = choice.get(name), index(choice, number)
+    message, place = choice.get(name), index_of(choice, otherwise=number)
     finish = text_of(choice.get("finish_reason"))
     if not isinstance(message, dict):
         return Delta(finish=finish)
     pieces = [Piece(surface, text, (kind, place)) for kind, surface, text in _texts(message) if text]
     calls = []
     for at, call in enumerate(_calls(message)):
-        key = (place, index(call, at))
+        key = (place, index_of(call, otherwise=at))
         calls.append(key)
         pieces.extend(Piece(Surface.TOOL_CALL, text, ("call", *key)) for text in _arguments(call))
     refusal = bool(text_of(message.get("refusal")))
     sizes = [len(text) for _, text in leaves(message.get("images")) if is_data_url(text)]
-    sizes.append(len(text_of(mapping(message.get("audio")).get("data"))))
+    sizes.append(len(text_of(object_of(message.get("audio")).get("data"))))
     return Delta(tuple(pieces), finish=finish, calls=tuple(calls), refusal=refusal, unscanned=binary(sizes))
 
 
 def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the calls of a message, the one of the API's old style too."""
     old = message.get("function_call")
-    return [*objects(message.get("tool_calls")), *([{"function": old}] if isinstance(old, dict) else [])]
+    return [*objects_of(message.get("tool_calls")), *([{"function": old}] if isinstance(old, dict) else [])]
 
 
 def _arguments(call: dict[str, Any]) -> list[str]:
     """Return a call's arguments: JSON as text, or an object (as Mistral and Ollama's compatible API have them)."""
-    function = mapping(call.get("function")) or mapping(call.get("custom"))
+    function = object_of(call.get("function")) or object_of(call.get("custom"))
     given = function.get("arguments", function.get("input"))
     found = [given] if isinstance(given, str) else [text for _, text in leaves(given)]
     return [text for text in found if text]
@@ -211,13 +220,14 @@ def _texts(message: dict[str, Any]) -> list[tuple[str, Surface, str]]:
     """Return the texts of a message or a delta: content, refusal, reasoning (as DeepSeek, OpenRouter and Mistral name it)."""
     thought = text_of(message.get("reasoning_content")) or text_of(message.get("reasoning"))
     details = "".join(
-        text_of(part.get("text")) or text_of(part.get("summary")) for part in objects(message.get("reasoning_details"))
+        text_of(part.get("text")) or text_of(part.get("summary"))
+        for part in objects_of(message.get("reasoning_details"))
     )
     return [
         ("content", Surface.OUTPUT, _content(message.get("content"), thinking=False)),
         ("refusal", Surface.OUTPUT, text_of(message.get("refusal"))),
         ("reasoning", Surface.REASONING, thought or details or _content(message.get("content"), thinking=True)),
-        ("transcript", Surface.OUTPUT, text_of(mapping(message.get("audio")).get("transcript"))),
+        ("transcript", Surface.OUTPUT, text_of(object_of(message.get("audio")).get("transcript"))),
     ]
 
 
@@ -226,7 +236,7 @@ def _content(content: Any, *, thinking: bool) -> str:
     if not isinstance(content, list):
         return "" if thinking else text_of(content)
     if thinking:
-        thoughts = (part.get("thinking") for part in objects(content))
+        thoughts = (part.get("thinking") for part in objects_of(content))
         return "".join(_content(thought, thinking=False) for thought in thoughts)
     return "".join(text_of(part.get("text")) if isinstance(part, dict) else text_of(part) for part in content)
 

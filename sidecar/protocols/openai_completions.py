@@ -11,8 +11,7 @@ from typing import Any
 from sidecar.protocols import openai_chat, openai_errors
 from sidecar.protocols.json_body import leaves
 from sidecar.protocols.openai_chat import read_usage
-from sidecar.protocols.values import binary, body_object, index, named_user, objects, segments_of
-from sidecar.protocols.values import text as text_of
+from sidecar.protocols.values import binary, index_of, named_user, objects_of, read_object, segments_of, text_of
 from sidecar.protocols.wire import Delta, Piece
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface
 
@@ -31,7 +30,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:  # noqa: ARG001 - the s
 
     Raises: MalformedBody when the body is no JSON object.
     """
-    body = body_object(data)
+    body = read_object(data)
     if isinstance(body.get("messages"), list):
         return openai_chat.read_conversation(body, NAME)
     prompt = body.get("prompt")
@@ -68,7 +67,7 @@ def read_reply(body: Any) -> LlmReply:
     if not isinstance(choices, list):
         return LlmReply(segments=tuple(Segment(text, Surface.OUTPUT, -1, path) for path, text in leaves(body)))
     delta = read_event(body)
-    if not delta.pieces and any("message" in choice for choice in objects(choices)):
+    if not delta.pieces and any("message" in choice for choice in objects_of(choices)):
         return openai_chat.read_reply(body)  # Mistral answers prompts with messages
     return LlmReply(
         segments=tuple(Segment(piece.text, piece.surface, -1, "/choices") for piece in delta.pieces),
@@ -80,10 +79,10 @@ def read_reply(body: Any) -> LlmReply:
 
 def read_event(event: Mapping[str, Any]) -> Delta:
     """Return what one chunk says."""
-    choices = objects(event.get("choices"))
+    choices = objects_of(event.get("choices"))
     if not isinstance(event.get("choices"), list) or any("delta" in choice for choice in choices):
         return openai_chat.read_event(event)
-    said = [(index(choice, number), text_of(choice.get("text"))) for number, choice in enumerate(choices)]
+    said = [(index_of(choice, otherwise=number), text_of(choice.get("text"))) for number, choice in enumerate(choices)]
     return Delta(
         pieces=tuple(Piece(Surface.OUTPUT, text, ("text", place)) for place, text in said if text),
         model=text_of(event.get("model")),

@@ -10,8 +10,7 @@ from typing import Any
 from sidecar.protocols import opaque, openai_errors
 from sidecar.protocols.json_body import leaves
 from sidecar.protocols.openai_chat import read_usage
-from sidecar.protocols.values import binary, body_object, is_data_url, mapping, named_user
-from sidecar.protocols.values import text as text_of
+from sidecar.protocols.values import binary, is_data_url, named_user, object_of, read_object, text_of
 from sidecar.protocols.wire import Delta
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface
 
@@ -30,7 +29,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:  # noqa: ARG001 - the s
 
     Raises: MalformedBody when the body is no JSON object.
     """
-    body = body_object(data)
+    body = read_object(data)
     given = body.get("input")
     inputs = given if isinstance(given, list) else [given]
     segments: list[Segment] = []
@@ -57,12 +56,12 @@ def _numbers(inputs: list[Any]) -> int:
 def read_reply(body: Any) -> LlmReply:
     """Return the tokens that were counted; vectors asked for in base64 are bytes."""
     vectors = (
-        [item for item in mapping(body).get("data") or () if isinstance(item, dict)]
-        if isinstance(mapping(body).get("data"), list)
+        [item for item in object_of(body).get("data") or () if isinstance(item, dict)]
+        if isinstance(object_of(body).get("data"), list)
         else []
     )
     encoded = [len(text_of(item.get("embedding"))) for item in vectors]
-    rest = {key: value for key, value in mapping(body).items() if key != "data" or not vectors}
+    rest = {key: value for key, value in object_of(body).items() if key != "data" or not vectors}
     found = leaves(rest if isinstance(body, dict) else body)
     return LlmReply(
         segments=tuple(
@@ -70,8 +69,8 @@ def read_reply(body: Any) -> LlmReply:
             for path, text in found
             if path != "/model" and not path.startswith("/usage")
         ),
-        model=text_of(mapping(body).get("model")),
-        usage=read_usage(mapping(body).get("usage")),
+        model=text_of(object_of(body).get("model")),
+        usage=read_usage(object_of(body).get("usage")),
         unscanned=binary(encoded),
     )
 

@@ -16,8 +16,17 @@ import msgspec
 
 from sidecar.protocols import openai_errors
 from sidecar.protocols.json_body import MalformedBody, leaves
-from sidecar.protocols.values import binary, body_object, count, index, is_data_url, mapping, named_user, objects
-from sidecar.protocols.values import text as text_of
+from sidecar.protocols.values import (
+    binary,
+    index_of,
+    is_data_url,
+    named_user,
+    number_of,
+    object_of,
+    objects_of,
+    read_object,
+    text_of,
+)
 from sidecar.protocols.wire import Delta, Piece, Refused, StreamEvent
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned, Usage
 
@@ -64,7 +73,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:  # noqa: ARG001 - the s
 
     Raises: MalformedBody when the body is no JSON object, or its input is neither text nor a list.
     """
-    body = body_object(data)
+    body = read_object(data)
     given = body.get("input")
     if given is not None and not isinstance(given, str | list):
         raise MalformedBody("'input' is neither a string nor a list")
@@ -106,7 +115,7 @@ def _read_item(item: Any, number: int, segments: list[Segment], unscanned: list[
 
 
 def _surface(item: Any) -> Surface:
-    kind, role = text_of(mapping(item).get("type")), text_of(mapping(item).get("role"))
+    kind, role = text_of(object_of(item).get("type")), text_of(object_of(item).get("role"))
     if kind.endswith("_output"):
         return Surface.TOOL_RESULT
     if kind.endswith(("_call", "_approval_request")):
@@ -116,11 +125,11 @@ def _surface(item: Any) -> Surface:
 
 def _said(item: Any, at: str) -> Iterator[tuple[str, str]]:
     """Yield an item's texts; content that is text counts however short it is."""
-    content = mapping(item).get("content")
+    content = object_of(item).get("content")
     if isinstance(content, str) and content:
         yield f"{at}/content", content
     for number, part in enumerate(content if isinstance(content, list) else ()):
-        said = text_of(mapping(part).get("text"))
+        said = text_of(object_of(part).get("text"))
         if said:
             yield f"{at}/content/{number}/text", said
         rest = (
@@ -128,7 +137,7 @@ def _said(item: Any, at: str) -> Iterator[tuple[str, str]]:
         )
         yield from leaves(rest, f"{at}/content/{number}")
     others = {
-        key: value for key, value in mapping(item).items() if key != "content" or not isinstance(value, str | list)
+        key: value for key, value in object_of(item).items() if key != "content" or not isinstance(value, str | list)
     }
     yield from leaves(others if isinstance(item, dict) else item, at)
 
@@ -145,11 +154,11 @@ def read_usage(usage: Any) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     return Usage(
-        prompt_tokens=count(usage.get("input_tokens")),
-        completion_tokens=count(usage.get("output_tokens")),
-        cached_tokens=count(mapping(usage.get("input_tokens_details")).get("cached_tokens")),
-        reasoning_tokens=count(mapping(usage.get("output_tokens_details")).get("reasoning_tokens")),
-        total_tokens=count(usage.get("total_tokens")),
+        prompt_tokens=number_of(usage.get("input_tokens")),
+        completion_tokens=number_of(usage.get("output_tokens")),
+        cached_tokens=number_of(object_of(usage.get("input_tokens_details")).get("cached_tokens")),
+        reasoning_tokens=number_of(object_of(usage.get("output_tokens_details")).get("reasoning_tokens")),
+        total_tokens=number_of(usage.get("total_tokens")),
     )
 
 
@@ -171,9 +180,9 @@ def read_reply(body: Any) -> LlmReply:
 
 def _response(response: Mapping[str, Any]) -> Delta:
     """Return what a whole response says."""
-    deltas = [_item(item, number) for number, item in enumerate(objects(response.get("output")))]
+    deltas = [_item(item, number) for number, item in enumerate(objects_of(response.get("output")))]
     error = [Piece(Surface.OUTPUT, text, ("error", path), whole=True) for path, text in leaves(response.get("error"))]
-    reason = text_of(mapping(response.get("incomplete_details")).get("reason"))
+    reason = text_of(object_of(response.get("incomplete_details")).get("reason"))
     return Delta(
         pieces=(*(piece for delta in deltas for piece in delta.pieces), *error),
         model=text_of(response.get("model")),
@@ -204,7 +213,7 @@ def _item(item: Mapping[str, Any], number: int) -> Delta:
             "encrypted_content",
         ):
             pieces.append(Piece(surface, text, (key, path, 0), whole=True))
-    refusal = any(part.get("type") == "refusal" for part in objects(item.get("content")))
+    refusal = any(part.get("type") == "refusal" for part in objects_of(item.get("content")))
     calls = (key,) if kind.endswith("_call") else ()
     return Delta(tuple(pieces), calls=calls, refusal=refusal, unscanned=binary(sizes))
 
@@ -212,12 +221,12 @@ def _item(item: Mapping[str, Any], number: int) -> Delta:
 def _item_texts(item: Mapping[str, Any]) -> Iterator[tuple[Surface, str, int, str]]:
     """Yield the texts of an item that come in deltas as well: surface, name, place, text."""
     thinks = item.get("type") == "reasoning"
-    for place, part in enumerate(objects(item.get("content"))):
+    for place, part in enumerate(objects_of(item.get("content"))):
         said = Surface.REASONING if thinks else Surface.OUTPUT
         yield said, "reasoning" if thinks else "text", place, text_of(part.get("text"))
         yield Surface.OUTPUT, "refusal", place, text_of(part.get("refusal"))
         yield Surface.OUTPUT, "transcript", place, text_of(part.get("transcript"))
-    for place, part in enumerate(objects(item.get("summary"))):
+    for place, part in enumerate(objects_of(item.get("summary"))):
         yield Surface.REASONING, "summary", place, text_of(part.get("text"))
     for name in ("arguments", "input", "code"):
         yield Surface.TOOL_CALL, name, 0, text_of(item.get(name))
@@ -229,7 +238,7 @@ def read_event(event: Mapping[str, Any]) -> Delta:
     if isinstance(event.get("response"), dict):
         return _ended(event["response"], kind)
     if isinstance(event.get("item"), dict):
-        return _item(event["item"], index(event, 0, "output_index")) if kind.endswith(".done") else Delta()
+        return _item(event["item"], index_of(event, "output_index")) if kind.endswith(".done") else Delta()
     name, _, last = kind.removeprefix("response.").rpartition(".")
     if name in _DELTAS:
         return _piece(event, *_DELTAS[name], whole=last == "done")
@@ -251,8 +260,8 @@ def _ended(response: Mapping[str, Any], kind: str) -> Delta:
 
 
 def _piece(event: Mapping[str, Any], name: str, surface: Surface, *, whole: bool) -> Delta:
-    key = text_of(event.get("item_id")) or str(index(event, 0, "output_index"))
-    place = index(event, index(event, 0, "summary_index"), "content_index")
+    key = text_of(event.get("item_id")) or str(index_of(event, "output_index"))
+    place = index_of(event, "content_index", index_of(event, "summary_index"))
     said = event.get(_WHOLE.get(name, name)) if whole else event.get("delta")
     text = text_of(said)
     pieces = (Piece(surface, text, (key, name, place), whole=whole),) if text else ()
