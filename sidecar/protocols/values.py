@@ -13,7 +13,6 @@ from sidecar.protocols.json_body import MalformedBody, leaves, load
 from sidecar.types import Head, Segment, Surface, Unscanned, UnscannedReason
 
 _LARGEST_COUNT = 2**53  # what JSON numbers carry exactly (RFC 8259, 6)
-_DATA_URL = 100  # a data URL's head is shorter
 _NO_BASE64 = re.compile(r"[^A-Za-z0-9+/=_\r\n-]")  # standard or for URLs (RFC 4648)
 _HEAD = re.compile(r"data:([^,;]{0,100})[^,]{0,100};base64,|")
 _SNIFFED = 88  # characters of base64, 66 bytes: every picture, sound, PDF or archive has shown a control byte by then
@@ -77,11 +76,6 @@ def segments_of(value: Any, surface: Surface, path: str, place: int = -1) -> Ite
         return
     for at, found in leaves(value, path):
         yield Segment(found, surface, place, at)
-
-
-def is_data_url(value: str) -> bool:
-    """Tell whether a string is a base64 data URL: bytes for eyes and ears."""
-    return value.startswith("data:") and ";base64," in value[:_DATA_URL]
 
 
 def is_bytes(value: str) -> bool:

@@ -31,9 +31,7 @@ def test_text_counts_however_short_and_other_values_leaf_by_leaf() -> None:
     ]
 
 
-def test_data_urls_and_bytes() -> None:
-    assert values.is_data_url("data:image/png;base64,QQ==")
-    assert not values.is_data_url("data:text/plain,hello")
+def test_bytes_of_no_size_are_none() -> None:
     assert values.binary([0, 5]) == (Unscanned(UnscannedReason.BINARY, 5),)
 
 
