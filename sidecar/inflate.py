@@ -1,8 +1,8 @@
 """Bodies as they were before their content-encoding: a request's whole, an answer's piece by piece.
 
 In: the bytes that came, the content-encoding header, a limit. Out: the plain bytes, or NotInflated with the kind of failure.
-Why here and not in Envoy's decompressor filter: that one (1.40) passes on what it could read of a broken, cut or
-too-large body as if it were whole, reads "gzip, br" from the wrong end, and has no limit for zstd.
+Why here and not in Envoy's decompressor filter: that one (1.40, tried) passes on what it could read of a broken, cut or
+too-large body as if it were whole, with status 200; and it takes the codings of "gzip, br" off in the wrong order.
 Never: more plain bytes in memory than the limit (and one step of the library beyond it), a body of which a part was not read,
 bytes behind the end, more than one coding.
 Source: RFC 9110 8.4 (codings), RFC 1952 (gzip), RFC 7932 (brotli), RFC 8878 (zstd), RFC 9659 (a window of at most 8 MiB).

@@ -13,7 +13,7 @@ from envoy_data_plane.google.protobuf import Struct
 
 from sidecar.envoyconf.clusters import clusters
 from sidecar.envoyconf.filters import connection_manager
-from sidecar.envoyconf.spec import GatewaySpec
+from sidecar.envoyconf.spec import CONNECTION_BUFFER, GatewaySpec
 from sidecar.envoyconf.typed import extension, pack, socket_address
 
 _MAX_PATTERN = 100_000
@@ -51,5 +51,5 @@ def _gateway(spec: GatewaySpec) -> listener.Listener:
         name="gateway",
         address=socket_address(spec.bind, spec.gateway_port),
         filter_chains=[listener.FilterChain(filters=[manager])],
-        per_connection_buffer_limit_bytes=spec.max_body_bytes,
+        per_connection_buffer_limit_bytes=CONNECTION_BUFFER,
     )

@@ -26,6 +26,7 @@ from sidecar.envoyconf.spec import (
     CLUSTER_PASSED,
     CLUSTER_SDS,
     CLUSTER_SIDECAR,
+    CONNECTION_BUFFER,
     GatewaySpec,
 )
 from sidecar.envoyconf.typed import dns_cache, extension, milliseconds, pack, pipe_address, seconds, socket_address
@@ -111,7 +112,7 @@ def _provider(provider: Provider, spec: GatewaySpec) -> cluster.Cluster:
         connect_timeout=seconds(5),
         load_assignment=_assignment(name, [socket_address(provider.host, provider.port)]),
         circuit_breakers=_unbounded(),
-        per_connection_buffer_limit_bytes=spec.max_body_bytes,
+        per_connection_buffer_limit_bytes=CONNECTION_BUFFER,
     )
     if provider.tls:
         built.transport_socket = _verified_tls(provider.host, spec.ca_file)
@@ -140,7 +141,7 @@ def _by_host(spec: GatewaySpec, *, tls_: bool) -> cluster.Cluster:
         connect_timeout=seconds(5),
         cluster_type=_resolving(),
         circuit_breakers=_unbounded(),
-        per_connection_buffer_limit_bytes=spec.max_body_bytes,
+        per_connection_buffer_limit_bytes=CONNECTION_BUFFER,
         typed_extension_protocol_options=_by_alpn(verify_name=tls_) if tls_ else {},
     )
     if tls_:

@@ -4,8 +4,8 @@ In: nothing. Out: an HTTP filter, to stand behind ext_proc: filters of an answer
 Where the coding is one the sidecar reads, the filter takes the header away and keeps its value where ext_proc finds it, also on
 routes where the sidecar is not shown headers. Other answers pass as they are, and count as unscanned.
 Why not Envoy's decompressor filter (tried on 1.40): it reports byte counts in trailers, and an answer that grows trailers
-inside the chain never ends behind a STREAMED ext_proc; its zstd has no limit; what it could read of a broken body it passes
-on as if that were whole.
+inside the chain never ends behind a STREAMED ext_proc; and what it could read of a broken body it passes on as if that were
+whole. If the sidecar fails open (observe mode) such an answer reaches its client compressed and without the header.
 """
 
 from envoy_data_plane.envoy.extensions.common.matching import v3 as matching

@@ -15,9 +15,11 @@ import json
 
 from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.listener import v3 as listener
+from envoy_data_plane.envoy.extensions.filters.common.set_filter_state import v3 as filter_state
 from envoy_data_plane.envoy.extensions.filters.listener.http_inspector import v3 as http_inspector
 from envoy_data_plane.envoy.extensions.filters.listener.original_dst import v3 as original_dst
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector import v3 as tls_inspector
+from envoy_data_plane.envoy.extensions.filters.network.set_filter_state import v3 as set_filter_state
 from envoy_data_plane.envoy.extensions.filters.network.sni_dynamic_forward_proxy import v3 as sni_forward
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tcp_proxy
 from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as tls
@@ -29,7 +31,15 @@ from sidecar.envoyconf.chains import OPENED, PASSED, PLAIN, chosen_chain
 from sidecar.envoyconf.filters import connection_manager
 from sidecar.envoyconf.here import network_refusal
 from sidecar.envoyconf.passthrough_log import pass_through_log, pass_through_log_options, pass_through_stat
-from sidecar.envoyconf.spec import CLUSTER_INSPECTION, CLUSTER_ORIGINAL, CLUSTER_PASSED, CLUSTER_SDS, GatewaySpec
+from sidecar.envoyconf.spec import (
+    CLUSTER_INSPECTION,
+    CLUSTER_ORIGINAL,
+    CLUSTER_PASSED,
+    CLUSTER_SDS,
+    CONNECTION_BUFFER,
+    NAMED_HOST,
+    GatewaySpec,
+)
 from sidecar.envoyconf.typed import dns_cache, extension, milliseconds, pack, seconds, socket_address
 
 # In a tunnel the client speaks first: it is closed when it says nothing for so long (as request_headers_timeout).
@@ -56,7 +66,7 @@ def _proxy(spec: GatewaySpec) -> listener.Listener:
         name="proxy",
         address=socket_address(spec.proxy_bind, spec.proxy_port),
         filter_chains=[listener.FilterChain(filters=[_http(spec, "proxy")])],
-        per_connection_buffer_limit_bytes=spec.max_body_bytes,
+        per_connection_buffer_limit_bytes=CONNECTION_BUFFER,
     )
 
 
@@ -69,10 +79,10 @@ def _inspection(spec: GatewaySpec) -> listener.Listener:
         listener_filters_timeout=milliseconds(_TUNNEL_SILENT_MS),
         filter_chains=[
             _opened(spec, "proxy"),
-            *_passing(spec, [_to_named_host(), network_refusal(), pass_through(spec, "proxy")]),
+            *_passing(spec, [*_to_named_host(), network_refusal(), pass_through(spec, "proxy")]),
         ],
         filter_chain_matcher=chosen_chain(spec, "proxy"),
-        per_connection_buffer_limit_bytes=spec.max_body_bytes,
+        per_connection_buffer_limit_bytes=CONNECTION_BUFFER,
     )
 
 
@@ -95,7 +105,7 @@ def _transparent(spec: GatewaySpec) -> listener.Listener:
         continue_on_listener_filters_timeout=True,
         filter_chains=[_opened(spec, "transparent"), plain, *_passing(spec, [pass_through(spec, "transparent")])],
         filter_chain_matcher=chosen_chain(spec, "transparent"),
-        per_connection_buffer_limit_bytes=spec.max_body_bytes,
+        per_connection_buffer_limit_bytes=CONNECTION_BUFFER,
     )
 
 
@@ -117,10 +127,20 @@ def _passing(spec: GatewaySpec, filters: list[listener.Filter]) -> list[listener
     return [] if spec.deny_unknown_hosts else [listener.FilterChain(name=PASSED, filters=filters)]
 
 
-def _to_named_host() -> listener.Filter:
-    """Connect to the host that CONNECT named (handed over as envoy.upstream.dynamic_host)."""
-    config = sni_forward.FilterConfig(dns_cache_config=dns_cache(), port_value=443, save_upstream_address=True)
-    return listener.Filter(name="envoy.filters.network.sni_dynamic_forward_proxy", typed_config=pack(config))
+def _to_named_host() -> list[listener.Filter]:
+    """Connect to the host that CONNECT named."""
+    named = filter_state.FilterStateValue(
+        object_key="envoy.upstream.dynamic_host",
+        format_string=core.SubstitutionFormatString(
+            text_format_source=core.DataSource(inline_string=f"%FILTER_STATE({NAMED_HOST}:PLAIN)%")
+        ),
+    )
+    told = set_filter_state.Config(on_new_connection=[named])
+    resolved = sni_forward.FilterConfig(dns_cache_config=dns_cache(), port_value=443, save_upstream_address=True)
+    return [
+        listener.Filter(name="envoy.filters.network.set_filter_state", typed_config=pack(told)),
+        listener.Filter(name="envoy.filters.network.sni_dynamic_forward_proxy", typed_config=pack(resolved)),
+    ]
 
 
 def _opened(spec: GatewaySpec, door: str) -> listener.FilterChain:

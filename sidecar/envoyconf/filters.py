@@ -165,7 +165,7 @@ def _handed_on() -> hcm.HttpFilter:
     """Hand on to the tunnel the host that CONNECT names, where what is not opened goes, and the client that asked for it."""
     address = "%DOWNSTREAM_REMOTE_ADDRESS%"
     values = [
-        _shared(NAMED_HOST, NAMED_HOST, "%REQ(:AUTHORITY)%"),
+        _shared(NAMED_HOST, "envoy.string", "%REQ(:AUTHORITY)%"),
         _shared(CLIENT_ADDRESS, CLIENT_ADDRESS, address),
         _shared(CLIENT_STATE, "envoy.string", address),  # for the log
     ]

@@ -29,8 +29,13 @@ CLUSTER_ORIGINAL = "original"
 CODING_NAMESPACE, CODING_KEY = "douane", "coding"
 CODINGS = ("gzip", "x-gzip", "br", "zstd")
 
-# Envoy's name for the host that a tunnel leads to, which CONNECT's door hands on.
-NAMED_HOST = "envoy.upstream.dynamic_host"
+# What Envoy holds for a connection whose other side reads slowly (its own default). Bodies to inspect have a limit of their own, on
+# their routes; with max_body_bytes here, twenty slow readers cost 380 MB.
+CONNECTION_BUFFER = 1024 * 1024
+
+# Where CONNECT's door hands on the host that a tunnel leads to. Not under Envoy's own name for such a host: what is opened would go
+# there as well, and not to the host that its Host header names.
+NAMED_HOST = "douane.named_host"
 # Envoy's name for the client a tunnel comes from; else all of them would come from within Envoy.
 CLIENT_ADDRESS = "envoy.filters.listener.original_dst.remote_ip"
 

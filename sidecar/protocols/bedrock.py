@@ -19,19 +19,8 @@ import msgspec
 from sidecar.protocols import anthropic_messages, bedrock_models
 from sidecar.protocols.aws_frames import AwsFrames
 from sidecar.protocols.json_body import leaves
-from sidecar.protocols.parts import (
-    Found,
-    Holder,
-    Rules,
-    added,
-    index_of,
-    number_of,
-    object_of,
-    objects_of,
-    read_object,
-    text_of,
-    walked,
-)
+from sidecar.protocols.parts import Found, Holder, Rules, walked
+from sidecar.protocols.values import added, index_of, number_of, object_of, objects_of, read_object, text_of
 from sidecar.protocols.wire import Delta, Piece, Refused, StreamEvent
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Usage
 

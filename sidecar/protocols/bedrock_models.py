@@ -11,7 +11,8 @@ from typing import Any
 
 from sidecar.protocols import anthropic_messages, openai_chat
 from sidecar.protocols.json_body import leaves
-from sidecar.protocols.parts import number_of, object_of, objects_of, read_error, text_of
+from sidecar.protocols.parts import read_error
+from sidecar.protocols.values import number_of, object_of, objects_of, text_of
 from sidecar.protocols.wire import Delta, Piece
 from sidecar.types import LlmReply, Segment, Surface, Usage
 

@@ -13,20 +13,8 @@ from typing import Any
 import msgspec
 
 from sidecar.protocols.frames import ArrayFrames
-from sidecar.protocols.parts import (
-    Found,
-    Holder,
-    Rules,
-    added,
-    index_of,
-    number_of,
-    object_of,
-    objects_of,
-    read_error,
-    read_object,
-    text_of,
-    walked,
-)
+from sidecar.protocols.parts import Found, Holder, Rules, read_error, walked
+from sidecar.protocols.values import added, index_of, number_of, object_of, objects_of, read_object, text_of
 from sidecar.protocols.wire import Delta, Piece, Refused, StreamEvent
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned, Usage
 

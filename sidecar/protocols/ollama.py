@@ -12,18 +12,8 @@ import msgspec
 
 from sidecar.protocols.frames import LineFrames
 from sidecar.protocols.json_body import MalformedBody
-from sidecar.protocols.parts import (
-    Found,
-    Holder,
-    Rules,
-    number_of,
-    object_of,
-    objects_of,
-    read_error,
-    read_object,
-    text_of,
-    walked,
-)
+from sidecar.protocols.parts import Found, Holder, Rules, read_error, walked
+from sidecar.protocols.values import number_of, object_of, objects_of, read_object, text_of
 from sidecar.protocols.wire import Delta, Piece, Refused, StreamEvent
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Usage
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from sidecar.protocols import openai_choices, openai_errors
 from sidecar.protocols.json_body import MalformedBody, leaves, load
-from sidecar.protocols.values import body_object, is_bytes, model_of, named_user
-from sidecar.protocols.values import text as text_of
+from sidecar.protocols.values import is_bytes, model_of, named_user, read_object, text_of
 from sidecar.types import Head, LlmMessage, Segment, Surface, Unscanned, UnscannedReason
 
 NAME = "openai_chat"
@@ -48,7 +47,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:
 
     Raises: MalformedBody when the body is not JSON, or has no list of messages.
     """
-    return read_conversation(body_object(data), NAME, head)
+    return read_conversation(read_object(data), NAME, head)
 
 
 def read_conversation(body: dict[str, Any], protocol: str, head: Head) -> LlmMessage:

@@ -15,8 +15,7 @@ from typing import Any
 import msgspec
 
 from sidecar.protocols.json_body import leaves
-from sidecar.protocols.values import binary, count, index, is_bytes, mapping, objects
-from sidecar.protocols.values import text as text_of
+from sidecar.protocols.values import binary, index_of, is_bytes, number_of, object_of, objects_of, text_of
 from sidecar.protocols.wire import Delta, Piece
 from sidecar.types import LlmReply, Segment, Surface, Unscanned, Usage
 
@@ -45,14 +44,14 @@ def read_usage(usage: Any) -> Usage | None:
     """Return the tokens of a `usage` object, None when it is none. Negative, fractional or huge counts are dropped."""
     if not isinstance(usage, dict):
         return None
-    cached = count(mapping(usage.get("prompt_tokens_details")).get("cached_tokens"))
-    reasoning = count(mapping(usage.get("completion_tokens_details")).get("reasoning_tokens"))
+    cached = number_of(object_of(usage.get("prompt_tokens_details")).get("cached_tokens"))
+    reasoning = number_of(object_of(usage.get("completion_tokens_details")).get("reasoning_tokens"))
     return Usage(
-        prompt_tokens=count(usage.get("prompt_tokens")),
-        completion_tokens=count(usage.get("completion_tokens")),
-        cached_tokens=count(usage.get("prompt_cache_hit_tokens")) if cached is None else cached,  # DeepSeek
-        reasoning_tokens=count(usage.get("reasoning_tokens")) if reasoning is None else reasoning,  # Perplexity
-        total_tokens=count(usage.get("total_tokens")),
+        prompt_tokens=number_of(usage.get("prompt_tokens")),
+        completion_tokens=number_of(usage.get("completion_tokens")),
+        cached_tokens=number_of(usage.get("prompt_cache_hit_tokens")) if cached is None else cached,  # DeepSeek
+        reasoning_tokens=number_of(usage.get("reasoning_tokens")) if reasoning is None else reasoning,  # Perplexity
+        total_tokens=number_of(usage.get("total_tokens")),
     )
 
 
@@ -60,8 +59,8 @@ def read_event(event: Mapping[str, Any]) -> Delta:
     """Return what one chunk says; an error in the middle of a stream is read leaf by leaf."""
     choices = event.get("choices")
     found = [_choice(choice, place) for place, choice in enumerate(choices if isinstance(choices, list) else ())]
-    usages = [event.get("usage"), mapping(event.get("x_groq")).get("usage")]
-    usages += [mapping(choice).get("usage") for choice in (choices if isinstance(choices, list) else ())]
+    usages = [event.get("usage"), object_of(event.get("x_groq")).get("usage")]
+    usages += [object_of(choice).get("usage") for choice in (choices if isinstance(choices, list) else ())]
     return Delta(
         pieces=(*(piece for delta in found for piece in delta.pieces), *_beside(event)),
         model=text_of(event.get("model")),
@@ -110,7 +109,7 @@ def _choice(choice: Any, number: int) -> Delta:
     """Return what a choice says: its delta, its message (all of it, or all so far), its text, its error."""
     if not isinstance(choice, dict):
         return Delta(tuple(Piece(Surface.OUTPUT, text, ("other", number, path)) for path, text in leaves(choice)))
-    place = index(choice, number)
+    place = index_of(choice, otherwise=number)
     said = [_message(choice[name], place, whole=name == "message") for name in ("delta", "message") if name in choice]
     text = text_of(choice.get("text"))
     pieces = [Piece(Surface.OUTPUT, text, ("text", place))] if text else []
@@ -141,8 +140,8 @@ def _message(message: Any, place: int, *, whole: bool) -> Delta:
 
 def _calls(message: Mapping[str, Any]) -> Iterator[tuple[Hashable, Mapping[str, Any]]]:
     """Yield the calls of a message with what names them, the one of the API's old style too."""
-    for at, call in enumerate(objects(message.get("tool_calls"))):
-        yield index(call, at), mapping(call.get("function")) or mapping(call.get("custom"))
+    for at, call in enumerate(objects_of(message.get("tool_calls"))):
+        yield index_of(call, otherwise=at), object_of(call.get("function")) or object_of(call.get("custom"))
     if isinstance(message.get("function_call"), dict):
         yield "function_call", message["function_call"]
 
@@ -158,15 +157,16 @@ def _texts(message: Mapping[str, Any]) -> Iterator[tuple[str, Surface, str]]:
     content = message.get("content")
     yield "content", Surface.OUTPUT, _content(content)
     yield "refusal", Surface.OUTPUT, text_of(message.get("refusal"))
-    yield "transcript", Surface.OUTPUT, text_of(mapping(message.get("audio")).get("transcript"))
+    yield "transcript", Surface.OUTPUT, text_of(object_of(message.get("audio")).get("transcript"))
     details = (
-        text_of(part.get("text")) or text_of(part.get("summary")) for part in objects(message.get("reasoning_details"))
+        text_of(part.get("text")) or text_of(part.get("summary"))
+        for part in objects_of(message.get("reasoning_details"))
     )
     thoughts = (
         text_of(message.get("reasoning_content")),
         text_of(message.get("reasoning")),
         "".join(details),
-        "".join(_content(part.get("thinking")) for part in objects(content)),
+        "".join(_content(part.get("thinking")) for part in objects_of(content)),
     )
     for number, thought in enumerate(dict.fromkeys(thought for thought in thoughts if thought)):
         yield f"reasoning{number or ''}", Surface.REASONING, thought
@@ -183,7 +183,7 @@ def _others(message: Mapping[str, Any]) -> tuple[list[tuple[str, str, bool]], tu
     """Return a message's other strings (path, text, whether in a list), and how much was bytes for eyes and ears."""
     found: list[tuple[str, str, bool]] = []
     sizes: list[int] = []
-    sound = text_of(mapping(message.get("audio")).get("data"))
+    sound = text_of(object_of(message.get("audio")).get("data"))
     for path, text, listed in (("/audio/data", sound, False), *_unread(message)):
         if is_bytes(text) and (text.startswith("data:") or path == "/audio/data"):
             sizes.append(len(text))

@@ -9,7 +9,7 @@ from typing import Any
 
 from sidecar.protocols import openai_chat, openai_choices, openai_errors
 from sidecar.protocols.json_body import leaves
-from sidecar.protocols.values import binary, body_object, model_of, named_user, segments_of
+from sidecar.protocols.values import binary, model_of, named_user, read_object, segments_of
 from sidecar.types import Head, LlmMessage, Segment, Surface
 
 NAME = "openai_completions"
@@ -27,7 +27,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:
 
     Raises: MalformedBody when the body is no JSON object.
     """
-    body = body_object(data)
+    body = read_object(data)
     if isinstance(body.get("messages"), list):
         return openai_chat.read_conversation(body, NAME, head)
     prompt = body.get("prompt")

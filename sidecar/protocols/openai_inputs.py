@@ -10,8 +10,7 @@ from typing import Any
 from sidecar.protocols import opaque, openai_errors
 from sidecar.protocols.json_body import leaves
 from sidecar.protocols.openai_choices import read_usage
-from sidecar.protocols.values import binary, body_object, is_bytes, mapping, model_of, named_user, objects
-from sidecar.protocols.values import text as text_of
+from sidecar.protocols.values import binary, is_bytes, model_of, named_user, object_of, objects_of, read_object, text_of
 from sidecar.protocols.wire import Delta
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface
 
@@ -30,7 +29,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:
 
     Raises: MalformedBody when the body is no JSON object.
     """
-    body = body_object(data)
+    body = read_object(data)
     given = body.get("input")
     inputs = given if isinstance(given, list) else [given]
     segments: list[Segment] = []
@@ -59,7 +58,7 @@ def _numbers(inputs: list[Any]) -> int:
 
 def read_reply(body: Any) -> LlmReply:
     """Return the tokens that were counted; vectors asked for in base64 are bytes."""
-    vectors = objects(mapping(body).get("data"))
+    vectors = objects_of(object_of(body).get("data"))
     encoded = [len(text_of(item.get("embedding"))) for item in vectors]
     quiet = (
         "model",
@@ -70,8 +69,8 @@ def read_reply(body: Any) -> LlmReply:
     found = leaves({key: value for key, value in body.items() if key not in quiet} if isinstance(body, dict) else body)
     return LlmReply(
         segments=tuple(Segment(text, Surface.OUTPUT, -1, path) for path, text in found),
-        model=text_of(mapping(body).get("model")),
-        usage=read_usage(mapping(body).get("usage")),
+        model=text_of(object_of(body).get("model")),
+        usage=read_usage(object_of(body).get("usage")),
         unscanned=binary(encoded),
     )
 

@@ -12,8 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from sidecar.protocols.json_body import leaves
-from sidecar.protocols.values import binary, count, index, is_bytes, mapping, objects
-from sidecar.protocols.values import text as text_of
+from sidecar.protocols.values import binary, index_of, is_bytes, number_of, object_of, objects_of, text_of
 from sidecar.protocols.wire import Delta, Piece
 from sidecar.types import Surface, Unscanned, Usage
 
@@ -92,11 +91,11 @@ def read_usage(usage: Any) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     return Usage(
-        prompt_tokens=count(usage.get("input_tokens")),
-        completion_tokens=count(usage.get("output_tokens")),
-        cached_tokens=count(mapping(usage.get("input_tokens_details")).get("cached_tokens")),
-        reasoning_tokens=count(mapping(usage.get("output_tokens_details")).get("reasoning_tokens")),
-        total_tokens=count(usage.get("total_tokens")),
+        prompt_tokens=number_of(usage.get("input_tokens")),
+        completion_tokens=number_of(usage.get("output_tokens")),
+        cached_tokens=number_of(object_of(usage.get("input_tokens_details")).get("cached_tokens")),
+        reasoning_tokens=number_of(object_of(usage.get("output_tokens_details")).get("reasoning_tokens")),
+        total_tokens=number_of(usage.get("total_tokens")),
     )
 
 
@@ -105,7 +104,7 @@ def read_response(response: Mapping[str, Any]) -> Delta:
     output = response.get("output")
     deltas = [read_item(item, place) for place, item in enumerate(output if isinstance(output, list) else ())]
     error = [Piece(Surface.OUTPUT, text, ("error", path), whole=True) for path, text in leaves(response.get("error"))]
-    reason = text_of(mapping(response.get("incomplete_details")).get("reason"))
+    reason = text_of(object_of(response.get("incomplete_details")).get("reason"))
     return Delta(
         pieces=(*(piece for delta in deltas for piece in delta.pieces), *error),
         model=text_of(response.get("model")),
@@ -121,7 +120,7 @@ def read_item(item: Any, key: Hashable) -> Delta:
     """Return what an item of the output says, each text whole. key is its place in the output."""
     item = item if isinstance(item, dict) else {"content": item}
     found = _found(item, "", dict(_named(item)), (key, item))
-    refusal = any(part.get("type") == "refusal" for part in objects(item.get("content")))
+    refusal = any(part.get("type") == "refusal" for part in objects_of(item.get("content")))
     calls = (key,) if text_of(item.get("type")).endswith("_call") else ()
     return Delta(found.pieces, calls=calls, refusal=refusal, unscanned=found.unscanned)
 
@@ -136,13 +135,13 @@ def _named(item: Mapping[str, Any]) -> Iterator[_Named]:
     for name in ("content", "summary"):
         listed = item.get(name)
         for place, part in enumerate(listed if isinstance(listed, list) else ()):
-            yield from _named_in_part(mapping(part), name, place, thinks)
+            yield from _named_in_part(object_of(part), name, place, thinks)
     for name in ("arguments", "input", "code"):
         yield f"/{name}", ((name, 0), Surface.TOOL_CALL, text_of(item.get(name)))
-    commands = mapping(item.get("action")).get("commands")
+    commands = object_of(item.get("action")).get("commands")
     for place, command in enumerate(commands if isinstance(commands, list) else ()):
         yield f"/action/commands/{place}", (("command", place), Surface.TOOL_CALL, text_of(command))
-    yield "/operation/diff", (("diff", 0), Surface.TOOL_CALL, text_of(mapping(item.get("operation")).get("diff")))
+    yield "/operation/diff", (("diff", 0), Surface.TOOL_CALL, text_of(object_of(item.get("operation")).get("diff")))
 
 
 def _named_in_part(part: Mapping[str, Any], within: str, place: int, thinks: bool) -> Iterator[_Named]:
@@ -197,8 +196,8 @@ def read_event(event: Mapping[str, Any]) -> Delta:
         named = dict(_named_in_part(event["part"], within, place, False))
         found = _found(event["part"], f"/{within}/{place}", named, (key, {}))
         return replace(found, refusal=event["part"].get("type") == "refusal")
-    if told := mapping(event.get("annotation")):
-        at = f"/content/{_place(event)}/annotations/{index(event, 0, 'annotation_index')}"
+    if told := object_of(event.get("annotation")):
+        at = f"/content/{_place(event)}/annotations/{index_of(event, 'annotation_index', 0)}"
         return _found(told, at, {}, (key, {}))
     return replace(_found(event, "", {}, (key, {})), done=kind in ENDS)
 

@@ -15,8 +15,7 @@ import msgspec
 from sidecar.protocols import openai_errors, openai_items
 from sidecar.protocols.json_body import MalformedBody, leaves
 from sidecar.protocols.openai_items import holds_bytes, surface_of
-from sidecar.protocols.values import binary, body_object, mapping, model_of, named_user
-from sidecar.protocols.values import text as text_of
+from sidecar.protocols.values import binary, model_of, named_user, object_of, read_object, text_of
 from sidecar.protocols.wire import Refused, StreamEvent
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned
 
@@ -45,7 +44,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:
 
     Raises: MalformedBody when the body is no JSON object, or its input is neither text nor a list.
     """
-    body = body_object(data)
+    body = read_object(data)
     given = body.get("input")
     if given is not None and not isinstance(given, str | list):
         raise MalformedBody("'input' is neither a string nor a list")
@@ -86,14 +85,14 @@ def _read_item(item: Any, number: int, segments: list[Segment], unscanned: list[
     if isinstance(item, str):
         segments.append(Segment(item, Surface.USER, number, at))
         return
-    role = _ROLES.get(text_of(mapping(item).get("role")), Surface.USER)
+    role = _ROLES.get(text_of(object_of(item).get("role")), Surface.USER)
     for path, text in _said(item, at):
         if not text:
             continue
         if holds_bytes(path, text):
             unscanned.extend(binary([len(text)]))
         else:
-            segments.append(Segment(text, surface_of(mapping(item), path[len(at) :], role), number, path))
+            segments.append(Segment(text, surface_of(object_of(item), path[len(at) :], role), number, path))
 
 
 def _said(item: Any, at: str) -> Iterator[tuple[str, str]]:
@@ -112,7 +111,7 @@ def _said(item: Any, at: str) -> Iterator[tuple[str, str]]:
 
 
 def _said_in_part(part: Any, at: str) -> Iterator[tuple[str, str]]:
-    said = text_of(mapping(part).get("text"))
+    said = text_of(object_of(part).get("text"))
     if said:
         yield f"{at}/text", said
     yield from leaves(
@@ -124,7 +123,7 @@ def read_reply(body: Any) -> LlmReply:
     """Return the reply in the value of an answer that came whole; an error object is read leaf by leaf."""
     if not isinstance(body, dict) or not isinstance(body.get("output"), list):
         found = tuple(Segment(text, Surface.OUTPUT, -1, path) for path, text in leaves(body))
-        return LlmReply(found, usage=openai_items.read_usage(mapping(body).get("usage")))
+        return LlmReply(found, usage=openai_items.read_usage(object_of(body).get("usage")))
     delta = openai_items.read_response(body)
     return LlmReply(
         segments=tuple(Segment(piece.text, piece.surface, -1, "/output") for piece in delta.pieces),

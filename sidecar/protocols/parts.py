@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sidecar.protocols.json_body import MalformedBody, leaves, load, step
+from sidecar.protocols.json_body import leaves, step
 from sidecar.types import LlmReply, Segment, Surface, Unscanned, UnscannedReason
 
 # Media are base64, standard or for URLs (RFC 4648). Words with spaces are not, wherever they stand: they are scanned.
@@ -98,17 +98,6 @@ def is_media(text: str) -> bool:
     return _BASE64.fullmatch(text, mark.end() if mark else 0) is not None
 
 
-def read_object(data: bytes) -> dict[str, Any]:
-    """Return the JSON object of a body.
-
-    Raises: MalformedBody when it is anything else.
-    """
-    body = load(data)
-    if not isinstance(body, dict):
-        raise MalformedBody("the body is not a JSON object")
-    return body
-
-
 def walked(value: Any, rules: Rules, surface: Surface = Surface.OUTPUT, key: str = "") -> Found:
     """Return what a walk over a value finds; key is the one that it stands under."""
     found = Found()
@@ -119,34 +108,3 @@ def walked(value: Any, rules: Rules, surface: Surface = Surface.OUTPUT, key: str
 def read_error(body: Any) -> LlmReply:
     """Return an answer of no known shape, such as an error: every string in it."""
     return LlmReply(segments=tuple(Segment(text, Surface.OUTPUT, -1, path) for path, text in leaves(body)))
-
-
-def text_of(value: Any) -> str:
-    """Return a string, empty for anything else."""
-    return value if isinstance(value, str) else ""
-
-
-def object_of(value: Any) -> dict[str, Any]:
-    """Return an object, empty for anything else."""
-    return value if isinstance(value, dict) else {}
-
-
-def objects_of(value: Any) -> list[dict[str, Any]]:
-    """Return the objects of a list, none for anything else."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def number_of(value: Any) -> int | None:
-    """Return a count; None for what is none: negative, fractional, or beyond what JSON numbers hold exactly."""
-    return value if type(value) is int and 0 <= value < 2**53 else None
-
-
-def index_of(item: Mapping[str, Any], name: str = "index", otherwise: int = 0) -> int:
-    """Return the number under a name."""
-    index = item.get(name)
-    return index if type(index) is int else otherwise
-
-
-def added(*counts: int | None) -> int | None:
-    """Return the sum of counts of which the first was told."""
-    return None if counts[0] is None else sum(count or 0 for count in counts)

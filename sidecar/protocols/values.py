@@ -19,39 +19,38 @@ _SNIFFED = 88  # characters of base64, 66 bytes: every picture, sound, PDF or ar
 _DEPLOYMENT = re.compile(r"/deployments/([^/?]{1,200})/")
 
 
-def text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """Return a string, empty for anything else."""
     return value if isinstance(value, str) else ""
 
 
-def count(value: Any) -> int | None:
+def number_of(value: Any) -> int | None:
     """Return a number of tokens; negative, fractional or huge ones are none."""
     return value if type(value) is int and 0 <= value < _LARGEST_COUNT else None
 
 
-def total(*numbers: int | None) -> int | None:
-    """Return the sum of the numbers that are told, None when none is."""
-    told = [number for number in numbers if number is not None]
-    return sum(told) if told else None
+def added(*counts: int | None) -> int | None:
+    """Return the sum of counts of which the first was told."""
+    return None if counts[0] is None else sum(count or 0 for count in counts)
 
 
-def mapping(value: Any) -> Mapping[str, Any]:
+def object_of(value: Any) -> dict[str, Any]:
     """Return an object, empty for anything else."""
     return value if isinstance(value, dict) else {}
 
 
-def objects(value: Any) -> list[dict[str, Any]]:
+def objects_of(value: Any) -> list[dict[str, Any]]:
     """Return the objects in a list, none for anything else."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def index(item: Mapping[str, Any], place: int, name: str = "index") -> int:
-    """Return where an item says it stands, else its place."""
+def index_of(item: Mapping[str, Any], name: str = "index", otherwise: int = 0) -> int:
+    """Return where an item says it stands, else where it is found."""
     told = item.get(name)
-    return told if type(told) is int else place
+    return told if type(told) is int else otherwise
 
 
-def body_object(data: bytes) -> dict[str, Any]:
+def read_object(data: bytes) -> dict[str, Any]:
     """Return the JSON object of a body.
 
     Raises: MalformedBody for anything else.
@@ -64,8 +63,8 @@ def body_object(data: bytes) -> dict[str, Any]:
 
 def named_user(body: Mapping[str, Any]) -> str:
     """Return who asks, as a body says (DESIGN 5)."""
-    named = mapping(body.get("metadata")).get("user_id")
-    return text(body.get("user")) or text(body.get("safety_identifier")) or text(named)
+    named = object_of(body.get("metadata")).get("user_id")
+    return text_of(body.get("user")) or text_of(body.get("safety_identifier")) or text_of(named)
 
 
 def segments_of(value: Any, surface: Surface, path: str, place: int = -1) -> Iterator[Segment]:
@@ -108,7 +107,7 @@ def _is_text(encoded: str) -> bool:
 def model_of(body: Mapping[str, Any], head: Head) -> str:
     """Return the model that a request names: in its body, or as the deployment in Azure's paths."""
     named = _DEPLOYMENT.search(head.endpoint)
-    return text(body.get("model")) or (named[1] if named else "")
+    return text_of(body.get("model")) or (named[1] if named else "")
 
 
 def binary(sizes: Iterable[int]) -> tuple[Unscanned, ...]:

@@ -209,7 +209,7 @@ class Passing:
 def _state(key: str, text: str) -> filter_state.FilterStateValue:
     return filter_state.FilterStateValue(
         object_key=key,
-        factory_key=key if key == NAMED_HOST else "envoy.string",
+        factory_key="envoy.string",
         format_string=core.SubstitutionFormatString(text_format_source=core.DataSource(inline_string=text)),
         shared_with_upstream=filter_state.FilterStateValueSharedWithUpstream.ONCE,
     )

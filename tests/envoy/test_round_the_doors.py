@@ -4,9 +4,11 @@ import json
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -84,6 +86,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         stranger, stranger6 = (
             Upstream(tls=tls(authority, "stranger.test"), address=(address, port)) for address in (STRANGER, STRANGER6)
         )
+        resolved = Upstream(tls=tls(authority, "localhost"), address=("127.0.0.1", 443))
         broken = {
             "deepseek": Upstream(tls=tls(authority, "localhost", until=datetime.now(UTC) - timedelta(days=1))),
             "groq": Upstream(tls=tls(other, "localhost")),
@@ -99,10 +102,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             DOUANE_UPSTREAMS=",".join(f"{name}={url}" for name, url in moved.items()),
             DOUANE_UPSTREAM_CA_FILE=str(folder / "their.pem"),
             DOUANE_CONNECT_PORTS=f"443,{port}",
+            DOUANE_LLM_HOSTS="localhost=anthropic,other.localhost=anthropic",  # found by asking, as wildcards' hosts are
         ).wait()
         yield World(douane, provider, stranger, folder)
         assert douane.stop() == 0
-        for upstream in (provider, stranger, stranger6, *broken.values()):
+        for upstream in (provider, stranger, stranger6, resolved, *broken.values()):
             upstream.close()
 
 
@@ -233,6 +237,48 @@ def test_a_provider_that_cannot_be_trusted_or_reached_is_a_clear_503(world: Worl
     (record,) = world.douane.settled(user)
     assert (record["door"], record["outcome"], record["http_status"]) == ("proxy", "upstream_error", 503)
     assert record["detail"]["host"] == host
+
+
+@pytest.mark.parametrize(("host", "answer"), [("localhost", CHAT_BYTES), ("other.localhost", b"could not be verified")])
+def test_a_host_that_was_looked_up_is_verified_by_its_own_name(world: World, host: str, answer: bytes) -> None:
+    """Both lead to one provider, whose certificate names one. CONNECT names a stranger: it does not lead to this machine."""
+    body = ("-H", "content-type: application/json", "-d", chat("looked up").decode())
+    stranger = ("--connect-to", f"::{world.stranger_at()}")
+    told = world.curl(f"https://{host}/v1/chat/completions", *body, *stranger).stdout
+    assert answer in told, told
+
+
+def test_slow_readers_cost_little_memory(world: World) -> None:
+    """With room for a whole body on each connection, twenty of them took 380 MB."""
+    status = Path(f"/proc/{world.douane.children()['envoy']}/status")
+    before = resident_mb(status)
+    with socket.create_server((STRANGER, 0)) as server, ExitStack() as held:
+        threading.Thread(target=pour, args=(server, 20), daemon=True).start()
+        where = f"{STRANGER}:{server.getsockname()[1]}"
+        for _ in range(20):
+            reader = held.enter_context(socket.create_connection(("127.0.0.1", world.douane.ports["proxy-port"]), 10))
+            reader.sendall(f"GET http://{where}/ HTTP/1.1\r\nhost: {where}\r\n\r\n".encode())
+        time.sleep(2)
+        assert resident_mb(status) - before < 100
+
+
+def pour(server: socket.socket, clients: int) -> None:
+    """Send to each client without end, until it is gone."""
+
+    def one(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True:
+                connection.sendall(bytes(65536))
+
+    for _ in range(clients):
+        threading.Thread(target=one, args=(server.accept()[0],), daemon=True).start()
+
+
+def resident_mb(status: Path) -> int:
+    (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1]) // 1024
 
 
 def test_two_hundred_clients_shake_hands_at_once(world: World) -> None:

@@ -90,8 +90,8 @@ def test_over_http2_it_is_denied_too(enforcing: Installation) -> None:
 
 def test_observe_mode_blocks_nothing(observing: Installation) -> None:
     """The scripted provider knows no WebSocket: that it was asked is what counts."""
-    assert refusal(observing, "observed").response.status_code != 403
-    (record,) = observing.settled("observed")
+    assert refusal(observing, "observed-socket").response.status_code != 403
+    (record,) = observing.settled("observed-socket")
     assert (record["applied"], record["would_be"]) == ("allow_unscanned", "deny")
 
 

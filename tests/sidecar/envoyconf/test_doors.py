@@ -36,8 +36,8 @@ def test_a_silent_client_is_not_taken_for_one_without_tls() -> None:
 def test_a_tunnel_does_not_lead_to_this_machine_by_any_name() -> None:
     (passed,) = [chain for chain in doors()["inspection"]["filterChains"] if chain["name"] == "passed"]
     names = [one["name"].rpartition(".")[2] for one in passed["filters"]]
-    assert names == ["sni_dynamic_forward_proxy", "rbac", "tcp_proxy"]
-    assert passed["filters"][0]["typedConfig"]["saveUpstreamAddress"] is True
+    assert names == ["set_filter_state", "sni_dynamic_forward_proxy", "rbac", "tcp_proxy"]
+    assert passed["filters"][1]["typedConfig"]["saveUpstreamAddress"] is True
 
 
 def test_sessions_are_never_resumed() -> None:

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 
 from sidecar.protocols import parts
-from sidecar.protocols.json_body import MalformedBody
 from sidecar.protocols.parts import Found, Holder, Rules
 from sidecar.types import Segment, Surface, Unscanned, UnscannedReason
 from tests.sidecar.protocols.anything import LONG, strings, values
@@ -83,18 +82,3 @@ def test_no_long_string_is_lost(value: Any) -> None:
     found = walk(value)
     long = [text for text in strings(value) if len(text) > 12]
     assert len([s for s in found.segments if len(s.text) > 12]) + len(found.unscanned) >= len(long)
-
-
-@pytest.mark.parametrize("data", [b"[]", b"1", b"{"])
-def test_body_is_an_object(data: bytes) -> None:
-    with pytest.raises(MalformedBody):
-        parts.read_object(data)
-
-
-def test_values_of_wrong_types_are_nothing() -> None:
-    assert [parts.text_of(v) for v in ("a", 1, None)] == ["a", "", ""]
-    assert [parts.object_of({"a": 1}), parts.object_of([]), parts.object_of(None)] == [{"a": 1}, {}, {}]
-    assert [parts.objects_of([{"a": 1}, 2]), parts.objects_of({}), parts.objects_of(None)] == [[{"a": 1}], [], []]
-    assert [parts.number_of(v) for v in (0, 7, -1, 1.0, True, 2**53)] == [0, 7, None, None, None, None]
-    assert [parts.index_of({"index": v}, otherwise=9) for v in (2, True, "2")] == [2, 9, 9]
-    assert [parts.added(1, None, 2), parts.added(None, 2)] == [3, None]

@@ -10,17 +10,19 @@ from sidecar.types import Head, Segment, Surface, Unscanned, UnscannedReason
 
 
 def test_wrong_types_are_the_empty_form() -> None:
-    assert (values.text(7), values.count("7"), values.count(True), values.count(-1)) == ("", None, None, None)
-    assert (values.mapping([]), values.objects({}), values.objects([1, {}])) == ({}, [], [{}])
-    assert (values.index({"index": "1"}, 4), values.index({"index": 1}, 4), values.count(2**53)) == (4, 1, None)
-    assert (values.total(None, None), values.total(None, 2, 3)) == (None, 5)
+    assert [values.text_of(v) for v in ("a", 1, None)] == ["a", "", ""]
+    assert [values.object_of(v) for v in ({"a": 1}, [], None)] == [{"a": 1}, {}, {}]
+    assert [values.objects_of(v) for v in ([{"a": 1}, 2], {}, None)] == [[{"a": 1}], [], []]
+    assert [values.number_of(v) for v in (0, 7, -1, 1.0, True, "7", 2**53)] == [0, 7, None, None, None, None, None]
+    assert [values.index_of({"index": v}, otherwise=9) for v in (2, True, "2")] == [2, 9, 9]
+    assert [values.added(1, None, 2), values.added(None, 2)] == [3, None]
 
 
 def test_a_body_is_an_object() -> None:
-    assert values.body_object(b'{"a": 1}') == {"a": 1}
+    assert values.read_object(b'{"a": 1}') == {"a": 1}
     for data in (b"[]", b"x", b'"x"'):
         with pytest.raises(MalformedBody):
-            values.body_object(data)
+            values.read_object(data)
 
 
 def test_text_counts_however_short_and_other_values_leaf_by_leaf() -> None:
