@@ -96,7 +96,7 @@ def _choice_of(channel: Hashable) -> int:
 def _beside(event: Mapping[str, Any]) -> Iterator[Piece]:
     """Yield what stands beside the choices; of an event without any, everything."""
     known = isinstance(event.get("choices"), list)
-    for path, text in leaves(event.get("error"), "/error"):
+    for path, text in leaves(event["error"], "/error") if event.get("error") else ():
         yield Piece(Surface.OUTPUT, text, ("error", path))
     for key, value in event.items():
         if known and key in _BESIDE:
@@ -113,7 +113,8 @@ def _choice(choice: Any, number: int) -> Delta:
     said = [_message(choice[name], place, whole=name == "message") for name in ("delta", "message") if name in choice]
     text = text_of(choice.get("text"))
     pieces = [Piece(Surface.OUTPUT, text, ("text", place))] if text else []
-    pieces += [Piece(Surface.OUTPUT, told, ("error", place, path)) for path, told in leaves(choice.get("error"))]
+    if error := choice.get("error"):
+        pieces += [Piece(Surface.OUTPUT, told, ("error", place, path)) for path, told in leaves(error)]
     return Delta(
         pieces=(*(piece for delta in said for piece in delta.pieces), *pieces),
         finish=text_of(choice.get("finish_reason")),
@@ -184,7 +185,7 @@ def _others(message: Mapping[str, Any]) -> tuple[list[tuple[str, str, bool]], tu
     found: list[tuple[str, str, bool]] = []
     sizes: list[int] = []
     sound = text_of(object_of(message.get("audio")).get("data"))
-    for path, text, listed in (("/audio/data", sound, False), *_unread(message)):
+    for path, text, listed in (*((("/audio/data", sound, False),) if sound else ()), *_unread(message)):
         if is_bytes(text) and (text.startswith("data:") or path == "/audio/data"):
             sizes.append(len(text))
         elif text:
@@ -202,7 +203,7 @@ def _unread(message: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
         elif isinstance(value, str):
             yield f"/{key}", value, False
             continue
-        for path, text in leaves(value, f"/{key}"):
+        for path, text in leaves(value, f"/{key}") if value else ():
             if text not in _KEYS and path.rpartition("/")[2] not in _QUIET:
                 yield path, text, key != "content"
 
