@@ -4,9 +4,9 @@ In: a folder, the host names it may sign for, a clock. Out: leaves; files in the
     authority.pem   key, certificate and, after a rotation, the cross-certificate; 0600, replaced in one rename
     ca.pem          the certificate, for clients
     previous-*.pem  certificates of authorities before, until they end
-It can sign for nothing else: the names are critical name constraints (RFC 5280, 4.2.1.10), which every client that we tried keeps
-(OpenSSL, so curl, Python and Node; Java). A wildcard becomes the domain below it. Who gets hold of the key can impersonate LLM
-hosts to clients that trust it, and nobody's bank.
+It signs for nothing else: the names are critical name constraints (RFC 5280, 4.2.1.10), which OpenSSL keeps, so curl, Python and
+Node. Java does not read them on a root that it trusts, and they say nothing of addresses: there who gets hold of the key can
+impersonate other hosts too. A wildcard becomes the domain below it.
 Rotation overlaps: the new authority's certificate is also signed by the old one (a cross-certificate, RFC 4158, 1.2), and leaves
 come with it. A client that trusts only the old certificate and one that trusts only the new accept the same leaf; the old key is
 gone with the rotation.
