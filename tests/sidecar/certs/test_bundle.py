@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from sidecar.certs.authority import AUTHORITY_LIFE, AuthorityError, open_authority, rotate, utc_now
+from sidecar.certs.authority import AuthorityError, open_authority, rotate, utc_now
 from sidecar.certs.bundle import STORE_PASSWORD, bundle, truststore
+from sidecar.certs.signing import AUTHORITY_LIFE
 
 HOSTS = ("api.openai.com",)
 BEGIN = b"-----BEGIN CERTIFICATE-----"
