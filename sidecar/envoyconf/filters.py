@@ -215,6 +215,9 @@ def _strip_internal_headers() -> core.TypedExtensionConfig:
 
 # Envoy's own words for these say little, and those for a certificate nothing at all.
 _PLAINLY = {
+    "response.code_details == 'response_payload_too_large'": (
+        "the provider's answer is larger than DOUANE_MAX_BODY_BYTES, and the policy (response: enforce) has it held whole"
+    ),
     "response.code_details == 'upgrade_failed'": "of Upgrades only a WebSocket can be let through (policy setting websocket)",
     "response.code_details.contains('CERTIFICATE_VERIFY_FAILED')": (
         "the provider's certificate could not be verified, and nothing was sent to it"

@@ -306,7 +306,8 @@ class Exchange:
         what = "after" if self._answer.body_bytes else "before"
         # A WebSocket ends so: whoever closes it, both sides were answered.
         opened = websocket.matches(self._head) and self._answer.head.status
-        aborted = "" if opened else f"the stream ended {what} the answer's first byte"
+        held = ", held whole: it is larger than the gateway takes, or the client left" if self._answer.head.held else ""
+        aborted = "" if opened else f"the stream ended {what} the answer's first byte{held}"
         step = Step(save=self._complete(event.at_us, aborted))
         self.state = State.CLOSED
         return step

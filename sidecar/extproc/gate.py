@@ -109,9 +109,12 @@ class Gate:
         text = self._texts.setdefault(key, _Text(piece.surface))
         data = piece.text.encode("utf-8", "surrogatepass")
         if piece.whole:
-            if hashlib.blake2b(data, digest_size=16).digest() == text.digest.digest():
+            digest = hashlib.blake2b(data, digest_size=16).digest()
+            if digest == text.digest.digest():
                 return text, text.end
-            text = self._texts.setdefault((key, "whole"), _Text(piece.surface))
+            text = self._texts.setdefault((key, digest), _Text(piece.surface))
+            if text.end:  # said before
+                return text, text.end
         text.digest.update(data)
         text.tail += piece.text
         self._total += len(piece.text)

@@ -44,6 +44,8 @@ _CONTINUED = frozenset(
         "partial_json",
         "input",  # Bedrock's toolUse
         "tool_plan",
+        "transcript",  # of OpenAI's sounds
+        "summary",  # OpenRouter's reasoning_details
     )
 )
 # What continues in the next event where a format has no deltas: completions, Gemini, Ollama's two, and models on Bedrock.
@@ -66,7 +68,8 @@ _COMPLETE = frozenset(("citation", "citations"))
 _ASIDE = frozenset(("ping", "citation-start", "citation-end", "citations_delta"))
 # Texts that are JSON themselves: what is put into them is escaped once more.
 _NESTED = frozenset(("arguments", "partial_json"))
-_INDEXES = ("index", "output_index", "content_index", "contentBlockIndex")
+_INDEXES = ("index", "output_index", "content_index", "summary_index", "command_index", "contentBlockIndex")
+_RESPONSES = "response."  # how the types of the Responses API's events begin
 
 
 class Editor(Protocol):
@@ -263,6 +266,9 @@ def _ended(value: Mapping[str, Any], leaves: tuple[_Leaf, ...]) -> _Ended:
     """Return which choices an event finishes; one that holds no piece of any text, and is no sign of life, ends everything."""
     if value.get("done") is True or value.get("is_finished") is True:  # Ollama's last line, Cohere's last chunk
         return _ALL
+    kind = value.get("type")
+    if isinstance(kind, str) and kind.startswith(_RESPONSES) and isinstance(value.get("output_index"), int):
+        return frozenset((value["output_index"],) if kind.endswith(".done") else ())
     if not _is_aside(value) and not any(leaf.key for leaf in leaves):
         choices = value.get("choices")
         return _finished(value) if isinstance(choices, list) and choices else _ALL
@@ -301,7 +307,8 @@ def _leaves(value: dict[str, Any]) -> Iterator[_Leaf]:
         item, pointer, names, indexes = stack.pop()
         if isinstance(item, str):
             continued = _continued(names) or (names == ("text",) and "is_finished" in value)
-            key = ("/".join(n for n in names if isinstance(n, str)), indexes) if continued else None
+            path = "/".join(n for n in names if isinstance(n, str))
+            key = (kind if names == ("delta",) else path, indexes) if continued else None
             nested = bool(_NESTED.intersection(names[-1:])) or (
                 continued and ("arguments" in kind or "toolUse" in names)
             )
@@ -334,7 +341,7 @@ def _skeleton(value: Any, names: tuple[str | int, ...], held: str) -> Any:
     name, rest = names[0], names[1:]
     if isinstance(value, list):
         return [_skeleton(value[int(name)], rest, held)]
-    inside_call = "arguments" in names and "tool_calls" not in names
+    inside_call = "arguments" in names and not {"tool_calls", "function_call", "custom"}.intersection(names)
     kept = {
         key: item
         for key, item in value.items()

@@ -95,7 +95,11 @@ def _beside(value: Any, name: str, read: Mapping[int, str]) -> list[Piece]:
 
 def _rest(item: Mapping[str, Any], said: str | None) -> dict[str, Any]:
     """Return what an object holds beside the text that was read, and beside plain values that are none."""
-    plain = {key for key, value in item.items() if key in _PLAIN and not isinstance(value, dict | list)}
+    plain = {
+        key
+        for key, value in item.items()
+        if key in _PLAIN and not isinstance(value, dict | list) and not (isinstance(value, str) and " " in value)
+    }
     return {key: value for key, value in item.items() if key != said and key not in plain}
 
 

@@ -50,7 +50,7 @@ def matches(head: Head) -> bool:
     return head.endpoint == PATH
 
 
-def read_request(data: bytes, head: Head) -> LlmMessage:  # noqa: ARG001 - the shape of every protocol's read_request
+def read_request(data: bytes, head: Head) -> LlmMessage:
     """Return the conversation of a request; its model is the caller's model_name.
 
     Raises: MalformedBody when the body is not the mission's.
@@ -61,7 +61,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:  # noqa: ARG001 - the s
     if body.get("stream"):
         raise MalformedBody("'stream' is not offered here; use /v1/chat/completions for streams")
     rest = {key: value for key, value in body.items() if key != "model_name"}
-    return openai_chat.read_conversation({**rest, "model": body["model_name"]}, NAME)
+    return openai_chat.read_conversation({**rest, "model": body["model_name"]}, NAME, head)
 
 
 def _object(data: bytes) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from sidecar.protocols.json_body import MalformedBody
 
 MAX_PARTS = 1000
-_BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
+_BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
+_NAMED = re.compile(r"boundary[\s*0-9]*=", re.IGNORECASE)  # RFC 2231's pieces too
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 
 
@@ -34,8 +35,11 @@ def is_multipart(content_type: str) -> bool:
 def parts(data: bytes, content_type: str) -> tuple[Part, ...]:
     """Return the parts of a body, none where it has no boundary that its content type names.
 
-    Raises: MalformedBody when there are too many.
+    Raises: MalformedBody when there are too many, or several boundaries to choose from: hosts choose differently.
     """
+    marks = _NAMED.findall(content_type)
+    if len(marks) > 1 or any("*" in mark for mark in marks):
+        raise MalformedBody("the content type has more than one boundary")
     named = _BOUNDARY.search(content_type)
     mark = b"--" + (named[1] or named[2]).encode("utf-8", "surrogateescape") if named else b""
     pieces = data.split(mark, MAX_PARTS + 1) if mark else []

@@ -9,8 +9,8 @@ from typing import Any
 
 from sidecar.protocols import opaque, openai_errors
 from sidecar.protocols.json_body import leaves
-from sidecar.protocols.openai_chat import read_usage
-from sidecar.protocols.values import binary, is_data_url, named_user, object_of, read_object, text_of
+from sidecar.protocols.openai_choices import read_usage
+from sidecar.protocols.values import binary, is_bytes, model_of, named_user, object_of, objects_of, read_object, text_of
 from sidecar.protocols.wire import Delta
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface
 
@@ -24,8 +24,8 @@ def matches(head: Head) -> bool:
     return head.endpoint.endswith(("/embeddings", "/moderations"))
 
 
-def read_request(data: bytes, head: Head) -> LlmMessage:  # noqa: ARG001 - the shape of every protocol's read_request
-    """Return the inputs of a request: documents to an embedding, a user's words to a moderation; images are counted.
+def read_request(data: bytes, head: Head) -> LlmMessage:
+    """Return the inputs of a request, as what a user says; images are counted.
 
     Raises: MalformedBody when the body is no JSON object.
     """
@@ -37,15 +37,18 @@ def read_request(data: bytes, head: Head) -> LlmMessage:  # noqa: ARG001 - the s
     for number, item in enumerate(inputs):
         path = f"/input/{number}" if isinstance(given, list) else "/input"
         found = [(path, item)] if isinstance(item, str) and item else list(leaves(item, path))
-        segments.extend(Segment(text, Surface.USER, number, at) for at, text in found if not is_data_url(text))
-        sizes.extend(len(text) for _, text in found if is_data_url(text))
+        segments.extend(Segment(text, Surface.USER, number, at) for at, text in found if not _is_picture(at, text))
+        sizes.extend(len(text) for at, text in found if _is_picture(at, text))
     sizes.append(_BYTES_PER_NUMBER * _numbers(inputs))
     for key, value in body.items():
         if key != "input" and not (key == "model" and isinstance(value, str)):
             segments.extend(Segment(text, Surface.USER, -1, path) for path, text in leaves({key: value}))
-    return LlmMessage(
-        NAME, tuple(segments), text_of(body.get("model")), False, len(inputs), named_user(body), binary(sizes)
-    )
+    return LlmMessage(NAME, tuple(segments), model_of(body, head), False, len(inputs), named_user(body), binary(sizes))
+
+
+def _is_picture(path: str, text: str) -> bool:
+    """Only where a picture may stand is a data URL one."""
+    return path.endswith(("/url", "/image_url", "/image")) and text.startswith("data:") and is_bytes(text)
 
 
 def _numbers(inputs: list[Any]) -> int:
@@ -55,20 +58,17 @@ def _numbers(inputs: list[Any]) -> int:
 
 def read_reply(body: Any) -> LlmReply:
     """Return the tokens that were counted; vectors asked for in base64 are bytes."""
-    vectors = (
-        [item for item in object_of(body).get("data") or () if isinstance(item, dict)]
-        if isinstance(object_of(body).get("data"), list)
-        else []
-    )
+    vectors = objects_of(object_of(body).get("data"))
     encoded = [len(text_of(item.get("embedding"))) for item in vectors]
-    rest = {key: value for key, value in object_of(body).items() if key != "data" or not vectors}
-    found = leaves(rest if isinstance(body, dict) else body)
+    quiet = (
+        "model",
+        "usage",
+        "results",
+        *(("data",) if vectors else ()),
+    )  # a moderation's results are names and numbers
+    found = leaves({key: value for key, value in body.items() if key not in quiet} if isinstance(body, dict) else body)
     return LlmReply(
-        segments=tuple(
-            Segment(text, Surface.OUTPUT, -1, path)
-            for path, text in found
-            if path != "/model" and not path.startswith("/usage")
-        ),
+        segments=tuple(Segment(text, Surface.OUTPUT, -1, path) for path, text in found),
         model=text_of(object_of(body).get("model")),
         usage=read_usage(object_of(body).get("usage")),
         unscanned=binary(encoded),

@@ -188,7 +188,7 @@ class Gathered:
         if piece.whole:
             if piece.text == "".join(self._texts.get(key, ())):
                 return
-            key = (piece.surface, (piece.channel, "whole"))
+            key = (piece.surface, (piece.channel, hash(piece.text)))
             if key in self._texts:
                 return
         room = max(0, MAX_CHARS - self._chars)

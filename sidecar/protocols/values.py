@@ -3,14 +3,20 @@
 In: values of any type, as clients and providers send them. Out: what was wanted, or its empty form.
 """
 
+import base64
+import codecs
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sidecar.protocols.json_body import MalformedBody, leaves, load
-from sidecar.types import Segment, Surface, Unscanned, UnscannedReason
+from sidecar.types import Head, Segment, Surface, Unscanned, UnscannedReason
 
 _LARGEST_COUNT = 2**53  # what JSON numbers carry exactly (RFC 8259, 6)
-_DATA_URL = 100  # a data URL's head is shorter
+_NO_BASE64 = re.compile(r"[^A-Za-z0-9+/=_\r\n-]")  # standard or for URLs (RFC 4648)
+_HEAD = re.compile(r"data:([^,;]{0,100})[^,]{0,100};base64,|")
+_SNIFFED = 88  # characters of base64, 66 bytes: every picture, sound, PDF or archive has shown a control byte by then
+_DEPLOYMENT = re.compile(r"/deployments/([^/?]{1,200})/")
 
 
 def text_of(value: Any) -> str:
@@ -71,9 +77,37 @@ def segments_of(value: Any, surface: Surface, path: str, place: int = -1) -> Ite
         yield Segment(found, surface, place, at)
 
 
-def is_data_url(value: str) -> bool:
-    """Tell whether a string is a base64 data URL: bytes for eyes and ears."""
-    return value.startswith("data:") and ";base64," in value[:_DATA_URL]
+def is_bytes(value: str) -> bool:
+    """Tell whether a string is base64, bare or in a data URL, of bytes for eyes and ears.
+
+    Words are none, and neither is base64 of text, unless its URL says that it is something else: both are to be scanned.
+    Bounds: linear.
+    """
+    head = _HEAD.match(value)
+    start = head.end() if head else 0
+    if _NO_BASE64.search(value, start):
+        return False
+    kind = head[1] if head else None
+    if kind and not kind.lower().startswith("text/"):
+        return True
+    return not _is_text(value[start : start + _SNIFFED])
+
+
+def _is_text(encoded: str) -> bool:
+    """Tell whether base64 begins with text."""
+    plain = encoded.replace("-", "+").replace("_", "/").replace("\r", "").replace("\n", "").rstrip("=")
+    data = base64.b64decode(plain[: len(plain) // 4 * 4])
+    try:
+        begun = codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return all(char.isprintable() or char in "\r\n\t\ufeff" for char in begun)
+
+
+def model_of(body: Mapping[str, Any], head: Head) -> str:
+    """Return the model that a request names: in its body, or as the deployment in Azure's paths."""
+    named = _DEPLOYMENT.search(head.endpoint)
+    return text_of(body.get("model")) or (named[1] if named else "")
 
 
 def binary(sizes: Iterable[int]) -> tuple[Unscanned, ...]:

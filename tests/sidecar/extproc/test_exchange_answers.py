@@ -7,6 +7,7 @@ import pytest
 
 from sidecar.extproc.events import (
     AnswerHead,
+    Ended,
     Phase,
     Proceed,
     Refuse,
@@ -198,3 +199,12 @@ def test_a_stream_without_usage_is_estimated() -> None:
     usage = dialogue.completion.reply.usage
     assert usage is not None
     assert (usage.completion_tokens, usage.estimated) == (3, True)
+
+
+def test_an_answer_that_was_held_and_never_came_says_what_that_may_mean() -> None:
+    """Envoy answers 500 to what is larger than it collects, and tells the sidecar nothing but that the stream is over."""
+    dialogue = asked()
+    assert headed(dialogue, JSON).collect is True
+    dialogue.say(Ended(AT + 2000))
+    assert dialogue.completion.outcome is Outcome.CLIENT_ABORTED
+    assert "larger than the gateway takes" in dialogue.completion.reasons[-1]

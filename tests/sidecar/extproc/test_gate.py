@@ -129,6 +129,8 @@ def test_a_text_said_again_is_not_judged_again_but_another_is() -> None:
     made = gate(by=counting)
     made.take([seen("harmless"), seen("harmless", whole=True)], over=True)
     assert looks == ["harmless"]
+    made.take([seen("another", whole=True)] * 3, over=True)
+    assert looks == ["harmless", "another"]
     made.take([seen(ATTACK, whole=True)], over=True)
     assert made.hit is not None
 

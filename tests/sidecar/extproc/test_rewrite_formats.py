@@ -12,7 +12,16 @@ import pytest
 
 from sidecar.extproc.rewrite import Editor
 from sidecar.leaks import Chain, Originals, PutBack, TakeOut
-from sidecar.protocols import anthropic_messages, bedrock, cohere, gemini, ollama
+from sidecar.protocols import (
+    anthropic_messages,
+    bedrock,
+    cohere,
+    gemini,
+    ollama,
+    openai_chat,
+    openai_completions,
+    openai_responses,
+)
 from sidecar.protocols.aws_frames import event as aws
 from sidecar.protocols.wire import WireFormat
 from sidecar.types import Span, Surface
@@ -104,11 +113,78 @@ def _cohere(field: Callable[[str], dict[str, Any]], surface: Surface, between: V
     )
 
 
+def _choices(
+    delta: Callable[[str], dict[str, Any]], surface: Surface = Surface.OUTPUT, between: Values = ()
+) -> Streamed:
+    """Chat completions; other choices and empty chunks come between."""
+
+    def chunk(fields: dict[str, Any], number: int = 0, finish: str | None = None) -> dict[str, Any]:
+        return {"id": "c", "choices": [{"index": number, "delta": fields, "finish_reason": finish}]}
+
+    last = {"choices": [], "usage": {"prompt_tokens": 1}}
+    return Streamed(
+        openai_chat,
+        sse,
+        lambda text: chunk(delta(text)),
+        (chunk({"content": "x"}, 1), chunk({}), chunk({}, 1, "stop"), *between),
+        (chunk({}, 0, "stop"), last),
+        surface,
+    )
+
+
+def _responses(kind: str, surface: Surface, place: str = "content_index") -> Streamed:
+    """Responses; what other items do, and what is told of this one, comes between."""
+    at = {"item_id": "i", "output_index": 1, place: 0}
+    return Streamed(
+        openai_responses,
+        sse,
+        lambda text: {"type": f"response.{kind}.delta", **at, "delta": text, "logprobs": []},
+        (
+            {"type": "response.web_search_call.searching", "output_index": 2},
+            {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "x"},
+            {"type": "response.output_text.annotation.added", **at, "annotation": {"type": "file_citation"}},
+            {"type": "response.output_item.done", "output_index": 0, "item": {"type": "message"}},
+        ),
+        (
+            {"type": "response.output_item.done", "output_index": 1, "item": {"type": "message"}},
+            {"type": "response.completed", "response": {"status": "completed", "output": []}},
+        ),
+        surface,
+    )
+
+
 CITED = (
     {"type": "citation-start", "index": 0, "delta": {"message": {"citations": {"text": "x", "sources": []}}}},
     {"type": "citation-end", "index": 0},
 )
 FORMATS = {
+    "chat": _choices(lambda text: {"content": text}),
+    "chat refusal": _choices(lambda text: {"refusal": text}),
+    "chat transcript": _choices(lambda text: {"audio": {"id": "a", "transcript": text}}),
+    "deepseek thoughts": _choices(lambda text: {"content": None, "reasoning_content": text}, Surface.REASONING),
+    "openrouter thoughts": _choices(lambda text: {"reasoning": text}, Surface.REASONING),
+    "openrouter summaries": _choices(
+        lambda text: {"reasoning_details": [{"type": "reasoning.summary", "summary": text}]}, Surface.REASONING
+    ),
+    "mistral text": _choices(lambda text: {"content": [{"type": "text", "text": text}]}),
+    "mistral thoughts": _choices(
+        lambda text: {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]},
+        Surface.REASONING,
+    ),
+    "completions": Streamed(
+        openai_completions,
+        sse,
+        lambda text: {"choices": [{"index": 0, "text": text, "finish_reason": None}]},
+        ({"choices": [{"index": 1, "text": "x", "finish_reason": "stop"}]},),
+        ({"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]},),
+    ),
+    "responses text": _responses("output_text", Surface.OUTPUT),
+    "responses refusal": _responses("refusal", Surface.OUTPUT),
+    "responses reasoning": _responses("reasoning_text", Surface.REASONING),
+    "responses summary": _responses("reasoning_summary_text", Surface.REASONING, "summary_index"),
+    "responses code": _responses("code_interpreter_call_code", Surface.TOOL_CALL),
+    "responses custom tool": _responses("custom_tool_call_input", Surface.TOOL_CALL),
+    "responses shell": _responses("shell_call_command", Surface.TOOL_CALL, "command_index"),
     "anthropic text": _anthropic("text_delta", "text", Surface.OUTPUT),
     "anthropic thinking": _anthropic("thinking_delta", "thinking", Surface.REASONING),
     "gemini events": _gemini(sse),
@@ -160,6 +236,13 @@ FORMATS = {
     ),
 }
 CALLS = {
+    "chat call": _choices(
+        lambda text: {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": text}}]},
+        Surface.TOOL_CALL,
+    ),
+    "chat function_call": _choices(lambda text: {"function_call": {"name": "f", "arguments": text}}, Surface.TOOL_CALL),
+    "responses call": _responses("function_call_arguments", Surface.TOOL_CALL),
+    "responses MCP": _responses("mcp_call_arguments", Surface.TOOL_CALL),
     "anthropic call": _anthropic("input_json_delta", "partial_json", Surface.TOOL_CALL),
     "converse call": _converse(lambda text: {"toolUse": {"input": text}}, Surface.TOOL_CALL),
     "cohere call": _cohere(lambda text: {"tool_calls": {"function": {"arguments": text}}}, Surface.TOOL_CALL),
@@ -183,7 +266,7 @@ def rewritten(made: Streamed, make: Callable[[bool], Editor], data: bytes, size:
         json.loads(new)
     found = reply(made.wire, new)
     assert found.unscanned == ()
-    return "".join(s.text for s in found.segments if s.surface is made.surface and s.text != "x")
+    return "".join(s.text for s in found.segments if s.surface is made.surface and s.text.strip("x"))
 
 
 def put_back(nested: bool) -> Editor:
@@ -231,3 +314,50 @@ def test_leaks_over_events_are_taken_out(made: Streamed) -> None:
         assert "12345678" not in new
         assert new.startswith("it is ")
         assert new.endswith(", yes")
+
+
+def test_repeats_of_a_response_s_texts_are_rewritten_too() -> None:
+    made = FORMATS["responses text"]
+    item = {"type": "message", "content": [{"type": "output_text", "text": f"a {NAME}"}]}
+    at = {"output_index": 1, "content_index": 0}
+    repeats = (
+        {"type": "response.output_text.done", **at, "text": f"a {NAME}"},
+        {"type": "response.content_part.done", **at, "part": item["content"][0]},
+        {"type": "response.output_item.done", "output_index": 1, "item": item},
+        {"type": "response.completed", "response": {"status": "completed", "output": [{"type": "reasoning"}, item]}},
+    )
+    data = sse(made.piece("a " + NAME[:4]), made.piece(NAME[4:]), *repeats)
+    assert rewritten(made, put_back, data, 1 << 20) == f"a {VALUE}"
+    assert NAME.encode() not in Rewriting(put_back, made.wire).feed(data, end=True)
+
+
+def test_parts_of_a_response_s_item_are_texts_of_their_own() -> None:
+    def piece(place: int, text: str) -> dict[str, Any]:
+        at = {"output_index": 0, "summary_index": place}
+        return {"type": "response.reasoning_summary_text.delta", **at, "delta": text}
+
+    data = sse(piece(0, NAME[:5]), piece(1, NAME[:9]), piece(0, NAME[5:]), piece(1, NAME[9:]))
+    new = reply(openai_responses, Rewriting(put_back, openai_responses).feed(data, end=True))
+    assert [s.text for s in new.segments] == [VALUE, VALUE]
+
+
+@pytest.mark.parametrize("kind", ["tool_calls", "function_call"])
+def test_what_is_held_of_a_call_does_not_name_it_twice(kind: str) -> None:
+    made = CALLS["chat call" if kind == "tool_calls" else "chat function_call"]
+    lines = Rewriting(put_back, made.wire).feed(stream(made, "<s"), end=True).split(b"\n\n")
+    held = json.loads(lines[1].removeprefix(b"data: "))
+    call = held["choices"][0]["delta"][kind]
+    call = call[0] if isinstance(call, list) else call
+    assert (held["id"], call.get("function", call)) == ("c", {"arguments": "<s"})
+
+
+def test_thoughts_that_stand_twice_are_rewritten_twice() -> None:
+    def piece(text: str) -> dict[str, Any]:
+        delta = {"reasoning": text, "reasoning_details": [{"text": text, "index": 0}]}
+        return {"choices": [{"index": 0, "delta": delta}]}
+
+    new = Rewriting(put_back, openai_chat).feed(sse(piece(NAME[:5]), piece(NAME[5:] + " <s")), end=True)
+    deltas = [json.loads(line[6:])["choices"][0]["delta"] for line in new.splitlines() if line]
+    assert "".join(delta.get("reasoning", "") for delta in deltas) == f"{VALUE} <s"
+    details = (part["text"] for delta in deltas for part in delta.get("reasoning_details", ()))
+    assert "".join(details) == f"{VALUE} <s"

@@ -53,6 +53,11 @@ def test_answers_are_told_apart_by_what_they_hold(body: Any, expected: LlmReply)
     assert bedrock_models.read_reply(body) == expected
 
 
+def test_words_in_the_place_of_a_plain_value_are_read() -> None:
+    pieces = bedrock_models.read_event({"outputText": "hi", "stop_reason": LONG, "generation_id": "0-1-2-3"}).pieces
+    assert [piece.text for piece in pieces] == ["hi", LONG]
+
+
 @given(
     values(("results", "outputs", "outputText", "text", "generation", "stop_reason", "meta", "billed_units"), ("stop",))
 )

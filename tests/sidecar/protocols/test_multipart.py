@@ -55,6 +55,7 @@ def test_bytes_are_counted() -> None:
         body((f"x-note: {HIDDEN}", b"x")),
         body(("a: b", b'{"broken": "' + HIDDEN.encode())),
         body(("a: b", b"--other\r\n\r\n" + HIDDEN.encode())),
+        body(("a: b", HIDDEN.encode() + b"\xff")),
     ],
 )
 def test_nothing_hides(data: bytes) -> None:
@@ -66,6 +67,28 @@ def test_nothing_hides(data: bytes) -> None:
 )
 def test_without_a_boundary_that_fits_it_is_text(kind: str) -> None:
     assert any(HIDDEN in text for text in read(body(("a: b", HIDDEN.encode())), kind))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "multipart/form-data; boundary=xYz; boundary=other",
+        'multipart/form-data; x="boundary=xYz"; boundary=other',
+        "multipart/form-data; boundary*=utf-8''xYz",
+        "multipart/form-data; boundary*0=x; boundary*1=Yz",
+        "multipart/form-data; boundary=xYz, multipart/form-data; boundary=other",
+    ],
+)
+def test_a_choice_of_boundaries_is_refused(kind: str) -> None:
+    with pytest.raises(MalformedBody, match="boundary"):
+        read(body(("a: b", b"x")), kind)
+    assert read(body(("a: b", b"x"))) == ["a: b", "x"]
+
+
+@pytest.mark.parametrize("mark", ["----WebKitFormBoundary7MA4YWxkTrZu0gW", "===============0123=="])
+def test_usual_boundaries_are_known(mark: str) -> None:
+    data = f"--{mark}\r\na: b\r\n\r\n{HIDDEN}\r\n--{mark}--\r\n".encode()
+    assert read(data, f'multipart/form-data; boundary = "{mark}"') == ["a: b", HIDDEN]
 
 
 def test_too_many_parts_are_refused() -> None:

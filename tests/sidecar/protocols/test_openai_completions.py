@@ -76,7 +76,7 @@ def test_a_stream_reads_the_same_split_at_every_byte() -> None:
 def test_an_answer_that_comes_whole_is_read() -> None:
     found = reply(wire, json.dumps(chunk("Bonjour", finish="length", usage=USAGE)).encode())
     assert found == LlmReply(
-        (Segment("Bonjour", Surface.OUTPUT, -1, "/choices"),), "m", "length", Usage(2, 3, None, None, 5)
+        (Segment("Bonjour", Surface.OUTPUT, 0, "/choices"),), "m", "length", Usage(2, 3, None, None, 5)
     )
     message = {"choices": [{"message": {"content": "as Mistral answers"}}]}
     assert [s.text for s in reply(wire, json.dumps(message).encode()).segments] == ["as Mistral answers"]

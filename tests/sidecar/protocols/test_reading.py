@@ -88,8 +88,9 @@ def test_an_error_page_is_text() -> None:
 def test_a_text_said_again_counts_only_where_it_differs() -> None:
     again = {"say": "one two", "whole": True}
     assert read(Toy(), sse(*EVENTS, again)) == EXPECTED
-    other = read(Toy(), sse(*EVENTS, {**again, "say": "something else"}))
-    assert [segment.text for segment in other.segments] == ["one two", "other", "something else"]
+    others = ({**again, "say": text} for text in ("something else", "a third", "something else"))
+    told = [segment.text for segment in read(Toy(), sse(*EVENTS, *others)).segments]
+    assert told == ["one two", "other", "something else", "a third"]
 
 
 def test_calls_are_counted_once() -> None:

@@ -13,6 +13,14 @@ def test_bytes_that_are_no_text_are_counted() -> None:
     assert read_text(b"\xff\xfe", Surface.USER) == ((), (Unscanned(UnscannedReason.BINARY, 2),))
 
 
+def test_text_is_not_hidden_by_a_few_wrong_bytes() -> None:
+    text = "un été à Paris, et l'hiver à Nice"
+    found = read_text(text.encode("latin-1"), Surface.USER)
+    replaced = "".join(char if char.isascii() else "\ufffd" for char in text)
+    assert found == ((Segment(replaced, Surface.USER),), (Unscanned(UnscannedReason.BINARY, 4),))
+    assert read_text(bytes(range(256)), Surface.USER) == ((), (Unscanned(UnscannedReason.BINARY, 256),))
+
+
 def test_a_character_may_be_cut_only_where_the_body_was() -> None:
     data = "é".encode()[:1]
     assert read_text(b"a" + data, Surface.USER)[0] == ()
