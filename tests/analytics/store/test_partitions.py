@@ -1,7 +1,6 @@
 """Partitions by day, on a real PostgreSQL; on SQLite nothing happens."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 from alembic import command
@@ -11,7 +10,6 @@ from analytics.ingest.decode import decode
 from analytics.store import database, partitions, records
 from analytics.store.tables import RECORDS, THREATS
 from analytics.types import DecisionRow
-from tests.analytics.conftest import _postgres_database
 from tests.analytics.traffic import BEGAN_UNIX_US, decision_id, record
 
 DAY_US = 86_400_000_000
@@ -39,14 +37,6 @@ def _where(engine: Engine, table: str) -> dict[str, list[str]]:
     return found
 
 
-@pytest.fixture
-def postgres(postgres_url: str) -> Iterator[Engine]:
-    made = database.connect(_postgres_database(postgres_url))
-    database.migrate(made)
-    yield made
-    made.dispose()
-
-
 def test_days_of_ids() -> None:
     assert partitions.day_of(decision_id(1)) == TODAY
     assert [partitions.day_of(one) for one in ("", "x" * 32, "0" * 32, "f" * 32)] == [None] * 4
@@ -63,68 +53,69 @@ def test_sqlite_has_none(sqlite_engine: Engine) -> None:
 
 
 @pytest.mark.server
-def test_records_go_into_the_partition_of_their_day(postgres: Engine) -> None:
-    assert partitions.make(postgres, [TODAY, TODAY + 1])
-    assert partitions.make(postgres, [TODAY])  # again: nothing
-    with postgres.connect() as connection:
+def test_records_go_into_the_partition_of_their_day(postgres_engine: Engine) -> None:
+    assert partitions.make(postgres_engine, [TODAY, TODAY + 1])
+    assert partitions.make(postgres_engine, [TODAY])  # again: nothing
+    with postgres_engine.connect() as connection:
         assert partitions.held(connection) == {TODAY, TODAY + 1}
     rows = [_row(9), _row(1, day=1), _row(9, day=2)]
-    _store(postgres, *rows)
+    _store(postgres_engine, *rows)
     names = ["d20261118", "d20261119", "default"]
-    assert _where(postgres, "records") == {
+    assert _where(postgres_engine, "records") == {
         f"records_{n}": [row.decision_id] for n, row in zip(names, rows, strict=True)
     }
-    assert _where(postgres, "threats") == {
+    assert _where(postgres_engine, "threats") == {
         f"threats_{name}": [row.decision_id] * 2 for name, row in zip(names, rows, strict=True) if row.threats
     }
 
 
 @pytest.mark.server
-def test_a_record_never_fails_for_want_of_a_partition_and_moves_when_it_is_made(postgres: Engine) -> None:
+def test_a_record_never_fails_for_want_of_a_partition_and_moves_when_it_is_made(postgres_engine: Engine) -> None:
     rows = [_row(9), _row(9, day=-400), _row(9, day=9_000)]
     odd = [decode(record(9))]
     odd = [DecisionRow(**{name: getattr(odd[0], name) for name in DecisionRow.__slots__} | {"decision_id": "f" * 32})]
-    _store(postgres, *rows, *odd)
-    assert list(_where(postgres, "records")) == ["records_default"]
-    assert partitions.make(postgres, [TODAY - 400])
-    assert _where(postgres, "records")["records_d20251014"] == [rows[1].decision_id]
-    assert _where(postgres, "threats")["threats_d20251014"] == [rows[1].decision_id] * 2
-    with postgres.connect() as connection:
+    _store(postgres_engine, *rows, *odd)
+    assert list(_where(postgres_engine, "records")) == ["records_default"]
+    assert partitions.make(postgres_engine, [TODAY - 400])
+    assert _where(postgres_engine, "records")["records_d20251014"] == [rows[1].decision_id]
+    assert _where(postgres_engine, "threats")["threats_d20251014"] == [rows[1].decision_id] * 2
+    with postgres_engine.connect() as connection:
         assert records.read(connection, [row.decision_id for row in (*rows, *odd)]) == {
             row.decision_id: row for row in (*rows, *odd)
         }
 
 
 @pytest.mark.server
-def test_dropping_a_day_leaves_the_others(postgres: Engine) -> None:
-    partitions.make(postgres, [TODAY, TODAY + 1])
-    _store(postgres, _row(9), _row(9, day=1))
-    assert partitions.drop(postgres, TODAY)
-    assert _where(postgres, "threats") == {"threats_d20261119": [_row(9, day=1).decision_id] * 2}
-    with postgres.connect() as connection:
+def test_dropping_a_day_leaves_the_others(postgres_engine: Engine) -> None:
+    partitions.make(postgres_engine, [TODAY, TODAY + 1])
+    _store(postgres_engine, _row(9), _row(9, day=1))
+    assert partitions.drop(postgres_engine, TODAY)
+    assert _where(postgres_engine, "threats") == {"threats_d20261119": [_row(9, day=1).decision_id] * 2}
+    with postgres_engine.connect() as connection:
         assert partitions.held(connection) == {TODAY + 1}
 
 
 @pytest.mark.server
-def test_a_reader_that_stays_holds_up_nobody(postgres: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_stays_holds_up_nobody(postgres_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """While somebody reads for long, no partition is made or dropped; records go on being stored, and move later."""
-    partitions.make(postgres, [TODAY + 1])
+    partitions.make(postgres_engine, [TODAY + 1])
     monkeypatch.setattr(partitions, "LOCK_WAIT", "50ms")
-    with postgres.connect() as reader:
+    with postgres_engine.connect() as reader:
         reader.execute(select(RECORDS)).all()
-        assert not partitions.make(postgres, [TODAY])
-        _store(postgres, _row(9))
-        assert not partitions.drop(postgres, TODAY + 1)
-    assert partitions.make(postgres, [TODAY])
-    assert partitions.drop(postgres, TODAY + 1)
-    assert list(_where(postgres, "records")) == ["records_d20261118"]
+        assert not partitions.make(postgres_engine, [TODAY])
+        _store(postgres_engine, _row(9))
+        assert not partitions.drop(postgres_engine, TODAY + 1)
+    assert partitions.make(postgres_engine, [TODAY])
+    assert partitions.drop(postgres_engine, TODAY + 1)
+    assert list(_where(postgres_engine, "records")) == ["records_d20261118"]
 
 
 @pytest.mark.server
-def test_two_that_make_the_same_day_take_turns(postgres: Engine) -> None:
+def test_two_that_make_the_same_day_take_turns(postgres_engine: Engine) -> None:
     done: list[bool] = []
     threads = [
-        threading.Thread(target=lambda: done.append(partitions.make(postgres, range(TODAY, TODAY + 4)))) for _ in "ab"
+        threading.Thread(target=lambda: done.append(partitions.make(postgres_engine, range(TODAY, TODAY + 4))))
+        for _ in "ab"
     ]
     for thread in threads:
         thread.start()
