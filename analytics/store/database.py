@@ -88,7 +88,11 @@ def _begin_sqlite(connection: Connection) -> None:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Yield a connection in a transaction that nobody writes beside; committed at the end, rolled back on raise."""
-    with _TURNS.setdefault(engine, Lock()), engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with (
+        _TURNS.setdefault(engine, Lock()),
+        engine.connect().execution_options(writes=True) as connection,
+        connection.begin(),
+    ):
         if connection.dialect.name == "postgresql":
             connection.execute(select(sql.pg_advisory_xact_lock(_WRITER_LOCK)))
             connection.exec_driver_sql(_KEYED)
