@@ -11,19 +11,13 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from sidecar.certs.roots import system_roots
 from sidecar.envoyconf.providers import PROVIDERS, Provider, provider_named, with_hosts
 from sidecar.policy import Policy
 from sidecar.types import Mode
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 PortOrNone = Annotated[int, Field(ge=0, le=65535)]
-
-_CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
-
-
-def _system_roots() -> str:
-    named = (os.environ.get("SSL_CERT_FILE", ""), *_CA_FILES)
-    return next((name for name in named if name and Path(name).exists()), _CA_FILES[0])
 
 
 class ConfigError(ValueError):
@@ -62,7 +56,7 @@ class Settings(BaseSettings):
         default_factory=dict, description="Providers served elsewhere: openai=http://127.0.0.1:9999,..."
     )
     upstream_ca_file: str = Field(
-        default_factory=_system_roots,
+        default_factory=lambda: system_roots(os.environ),
         description="Certificates that providers are verified against",
     )
     demo_port: Port = Field(8090, description="Port of the stand-in provider, started when no provider key is set")

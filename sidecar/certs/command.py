@@ -8,23 +8,27 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from sidecar.certs.authority import Authority, open_authority, rotate, trusted, uncovered
-from sidecar.certs.bundle import bundle, truststore
+from sidecar.certs.authority import Authority, open_authority, overlapping, rotate, trusted, uncovered
+from sidecar.certs.bundle import bundle
 from sidecar.config import ConfigError, Settings
-from sidecar.environment import Trust, variables, written
+from sidecar.environment import LOCAL, Trust, named_files, variables, written
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as shells have it (POSIX, 2.8.2)
+# Time to hand a new certificate to machines that do not use `douane env`.
+_SOON = timedelta(days=60)
 _NO_PROXY = 69  # EX_UNAVAILABLE (sysexits.h)
 
 _HOW = """to trust it:
   one program        douane run -- COMMAND        (or: eval "$(douane env)")
   Debian, Ubuntu     sudo cp {ca} /usr/local/share/ca-certificates/douane.crt && sudo update-ca-certificates
   Fedora, RHEL       sudo cp {ca} /etc/pki/ca-trust/source/anchors/douane.pem && sudo update-ca-trust
+  Chrome on Linux    certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n Douane -i {ca}
   macOS              sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain {ca}
   Windows            certutil -addstore Root ca.pem
   Java               keytool -importcert -cacerts -noprompt -alias douane -file {ca}"""
@@ -42,8 +46,9 @@ def show(settings: Settings) -> int:
     lines = [
         f"authority    {certificate.subject.rfc4514_string()}",
         f"fingerprint  SHA-256 {certificate.fingerprint(hashes.SHA256()).hex(':').upper()}",
-        f"valid        {certificate.not_valid_before_utc:%Y-%m-%d} to {certificate.not_valid_after_utc:%Y-%m-%d}",
-        f"signs for    {', '.join(authority.domains)}",
+        f"valid        {certificate.not_valid_before_utc:%Y-%m-%d} to {certificate.not_valid_after_utc:%Y-%m-%d}"
+        + (" ENDS SOON: `douane ca rotate`" if certificate.not_valid_after_utc - authority.now() < _SOON else ""),
+        f"signs for    {', '.join(authority.domains)}; what is below them; no addresses",
         f"certificate  {folder / 'ca.pem'}",
         f"key          {folder / 'authority.pem'} (0600, never leaves this machine)",
     ]
@@ -61,7 +66,7 @@ def export(settings: Settings, form: str, out: Path | None) -> int:
     """Write our authority's certificate, never its key."""
     authority = _authority(settings)
     if form == "p12":
-        data = truststore(authority.folder, Path(settings.upstream_ca_file)).read_bytes()
+        data = bundle(authority.folder, Path(settings.upstream_ca_file)).truststore.read_bytes()
     else:
         data = _encoded(authority.certificate, form)
     if out is not None:
@@ -77,33 +82,45 @@ def _encoded(certificate: x509.Certificate, form: str) -> bytes:
 
 def renew(settings: Settings) -> int:
     """Put a new authority in the place of ours; who trusts the old one accepts the new one's leaves."""
-    before = _authority(settings)
-    after = rotate(before.folder, settings.llm_names())
-    print(
-        f"new authority  {after.certificate.subject.rfc4514_string()}\n"
-        f"               {after.folder / 'ca.pem'}\n"
-        "A running Douane takes it up within seconds. Clients that trust the old one go on, because the new one is signed by it,\n"
-        f"until {before.certificate.not_valid_after_utc:%Y-%m-%d}. Give them the new certificate before then; `douane env` and\n"
-        "`douane run` do."
-    )
+    folder = settings.folder / "ca"
+    known = trusted(folder)
+    after = rotate(folder, settings.llm_names())
+    print(f"new authority  {after.certificate.subject.rfc4514_string()}\n               {folder / 'ca.pem'}")
+    print("A running Douane takes it up within seconds.")
+    served, lost = known[: overlapping(after)], known[overlapping(after) :]
+    if served:
+        print(
+            f"Clients that trust the old one go on until {served[0].not_valid_after_utc:%Y-%m-%d}, because the new one is signed "
+            "by it. Give\nthem the new certificate before then; `douane env` and `douane run` do."
+        )
+    else:
+        print("The old one had ended: give the new certificate to every client; `douane env` and `douane run` do.")
+    for certificate in lost:
+        print(f"NOT ANY MORE   {certificate.subject.rfc4514_string()}: clients that know only this one are refused now")
     return 0
 
 
-def trust_of(settings: Settings) -> Trust:
-    """Return the proxy's place and the files of whom to trust, made where they are missing.
+def trust_of(settings: Settings, known: Mapping[str, str]) -> Trust:
+    """Return the proxy's place and the files of whom to trust, made where they are missing; known is the environment as it is.
 
     Raises: ConfigError when there is no forward proxy.
     """
     if not settings.proxy_port:
         raise ConfigError("DOUANE_PROXY_PORT is 0: there is no forward proxy to go through")
     folder, roots = _authority(settings).folder, Path(settings.upstream_ca_file)
-    host = "127.0.0.1" if settings.proxy_bind in ("0.0.0.0", "::") else settings.proxy_bind  # noqa: S104 - where it listens
-    return Trust(host, settings.proxy_port, folder / "ca.pem", bundle(folder, roots), truststore(folder, roots))
+    own = tuple(path for path in named_files(known) if path != roots and path.parent != folder)
+    direct = dict.fromkeys((*LOCAL, _reached(settings.bind)))
+    return Trust(_reached(settings.proxy_bind), settings.proxy_port, bundle(folder, roots, own), tuple(direct))
+
+
+def _reached(bind: str) -> str:
+    """Return the address at which what listens on an address, or on all, is reached from here."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104 - where it listens
 
 
 def environment(settings: Settings, shell: str, known: Mapping[str, str]) -> int:
     """Print what sets the environment in a shell."""
-    print(written(variables(trust_of(settings), known), shell))
+    print(written(variables(trust_of(settings, known), known), shell))
     return 0
 
 
@@ -112,7 +129,7 @@ def run(settings: Settings, command: list[str], *, check: bool) -> int:
 
     Returns: only where it cannot: 127 not found, 126 not executable, 69 the proxy does not answer.
     """
-    trust = trust_of(settings)
+    trust = trust_of(settings, os.environ)
     if check and not _answers(trust):
         print(
             f"douane: nothing answers on the forward proxy {trust.host}:{trust.port}; start it with `douane up`, or set "

@@ -22,7 +22,8 @@ import grpc
 from douane.envoy import sds_pb2 as pb
 from google.protobuf.any_pb2 import Any as ProtobufAny
 
-from sidecar.certs.authority import LEAF_LIFE, Authority, AuthorityError, Leaf
+from sidecar.certs.authority import Authority, AuthorityError
+from sidecar.certs.signing import LEAF_LIFE, Leaf
 
 log = logging.getLogger("douane.certs")
 

@@ -126,9 +126,19 @@ def with_hosts(providers: tuple[Provider, ...], added: Iterable[tuple[str, str]]
     for host, name in added:
         if not _HOST.fullmatch(host.lower()):
             raise ValueError(f"{host!r} is no host name or pattern such as llm.corp.example or *.llm.corp.example")
+        if not _names_a_domain(host):
+            raise ValueError(
+                f"{host!r} is every host there is; name a domain behind the star, as in *.llm.corp.example"
+            )
         provider = provider_named(name, providers)
         found[name] = replace(found[provider.name], more=(*found[provider.name].more, host.lower()))
     return tuple(found.values())
+
+
+def _names_a_domain(host: str) -> bool:
+    """Tell whether a pattern can be certified: our authority is constrained to domains. *:8080 needs no certificate."""
+    name = host.partition(":")[0]
+    return "*" not in name or host[:2] == "*:" or "." in name.rpartition("*")[2]
 
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9*]([a-z0-9.*-]*[a-z0-9*])?(:[0-9]{1,5})?")

@@ -5,8 +5,9 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as tls
 from envoy_data_plane.envoy.service.discovery import v3 as discovery
 from envoy_data_plane.google.rpc import Status
 
-from sidecar.certs.authority import Leaf, utc_now
+from sidecar.certs.authority import utc_now
 from sidecar.certs.sds import SECRET_TYPE, response
+from sidecar.certs.signing import Leaf
 
 
 def test_a_request_of_envoy_s_is_read() -> None:

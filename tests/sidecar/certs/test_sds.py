@@ -13,8 +13,9 @@ from cryptography import x509
 from douane.envoy import sds_pb2 as pb
 
 from sidecar.certs import sds
-from sidecar.certs.authority import LEAF_LIFE, Authority, open_authority, rotate, utc_now
+from sidecar.certs.authority import Authority, open_authority, rotate, utc_now
 from sidecar.certs.sds import SECRET_TYPE, Issuer, build_server
+from sidecar.certs.signing import LEAF_LIFE
 
 HOSTS = ("api.openai.com", "*.openai.azure.com")
 

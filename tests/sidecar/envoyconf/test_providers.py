@@ -52,6 +52,14 @@ def test_unknown_provider_names_the_known_ones() -> None:
         provider_named("openia")
 
 
+@pytest.mark.parametrize("host", ["*", "llm-*", "llm-*:8443"])
+def test_a_pattern_without_a_domain_is_refused(host: str) -> None:
+    """Our authority, which is constrained to the domains, could then sign for every name."""
+    with pytest.raises(ValueError, match="name a domain behind the star"):
+        with_hosts(PROVIDERS, [(host, "openai")])
+    assert "*:8443" in with_hosts(PROVIDERS, [("*:8443", "openai")])[-1].hosts
+
+
 def test_names_and_prefixes_are_used_once_and_longest_first() -> None:
     prefixes = [provider.gateway_prefix for provider in PROVIDERS]
     assert len({provider.name for provider in PROVIDERS}) == len(PROVIDERS)
