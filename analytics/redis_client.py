@@ -5,13 +5,13 @@ Who speaks to Redis says `RedisError` and means all of it: away, loading, a repl
 Never: a long wait. A caller is a gRPC handler or a loop that comes again; both want to know soon.
 """
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from threading import Lock
+from typing import Any, cast
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 # A Redis in the same network answers in a millisecond; its own longest stop is the flush of `appendfsync always`.
@@ -39,15 +39,38 @@ class Keeping:
         return ""
 
 
+class Link:
+    """One Redis, connected to when it is first needed: it may be away when the service starts."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = Lock()
+        self._client: Client | None = None
+
+    def client(self) -> Client:
+        """Return the client, for any thread. Raises: RedisError as long as the server was never reached."""
+        with self._lock:
+            if self._client is None:
+                self._client = connect(self._url)
+            return self._client
+
+    def close(self) -> None:
+        """Close the connections; a later use opens them again."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+            self._client = None
+
+
 def connect(url: str) -> Client:
     """Return a client; a cluster is recognised by asking.
 
     Bounds: a dropped connection is tried once more, nothing else is.
     Raises: RedisError when the server cannot be reached, ValueError for a URL of another kind.
     """
-    one: redis.Redis = redis.Redis.from_url(url, **_options())
+    one: Any = redis.Redis.from_url(url, **_options())
     if not one.info("cluster")["cluster_enabled"]:
-        return one
+        return cast(Client, one)
     one.close()
     return redis.RedisCluster.from_url(url, **_options())
 
@@ -72,22 +95,14 @@ def keeping(client: Client) -> Keeping:
     )
 
 
-def _of_masters(client: Client, section: str) -> Iterable[Mapping[str, Any]]:
+def _of_masters(client: Any, section: str) -> list[dict[str, Any]]:
     if isinstance(client, redis.RedisCluster):
-        by_node = client.info(section, target_nodes=redis.RedisCluster.PRIMARIES)
-        return list(by_node.values()) if "redis_version" not in by_node and _nested(by_node) else [by_node]
+        return [client.info(section, target_nodes=[node]) for node in client.get_primaries()]  # type: ignore[no-untyped-call] # the library does not say
     return [client.info(section)]
 
 
-def _nested(answer: Mapping[str, Any]) -> bool:
-    return all(isinstance(one, Mapping) for one in answer.values())
-
-
-def _fsync(client: Client) -> str:
+def _fsync(client: Any) -> str:
     try:
         return str(client.config_get("appendfsync").get("appendfsync", ""))
     except ResponseError:  # hosted services refuse CONFIG
         return ""
-
-
-__all__ = ["Client", "Keeping", "RedisError", "connect", "keeping"]

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.support.ports import free_ports
 
@@ -29,14 +31,15 @@ class RedisServer:
         place = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--daemonize", "no")
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(["redis-server", *place, *self._options], stdout=log, stderr=log)
-        with redis.Redis(port=self.port) as client:
+        with redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0)) as client:
             for _ in range(200):
                 try:
-                    if client.ping():
-                        return
+                    if self._process.poll() is not None or client.ping():
+                        break
                 except redis.RedisError:
                     time.sleep(0.02)
-        self.kill()
+        if self._process.poll() is None:
+            return
         raise AssertionError((self.folder / "log").read_text())
 
     def kill(self) -> None:
@@ -65,7 +68,10 @@ def running(folder: Path, *options: str) -> Iterator[RedisServer]:
 @contextmanager
 def cluster(folder: Path, masters: int = 3) -> Iterator[RedisServer]:
     """Yield the first of several masters that share the 16,384 slots; all are killed at the end."""
-    servers = [RedisServer(folder / str(n), *_DURABLE, "--cluster-enabled", "yes") for n in range(masters)]
+    servers = [
+        RedisServer(folder / str(bus), *_DURABLE, "--cluster-enabled", "yes", "--cluster-port", str(bus))
+        for bus in free_ports(masters)
+    ]
     try:
         for server in servers:
             server.start()
@@ -84,7 +90,8 @@ def _join(servers: list[RedisServer]) -> None:
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", place * share, last)
             client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", place + 1)
             if place:
-                client.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port)
+                first = servers[0]
+                client.execute_command("CLUSTER", "MEET", "127.0.0.1", first.port, first.folder.name)  # its bus port
     for server in servers:
         with server.client() as client:
             _until_whole(client, len(servers))
@@ -92,7 +99,8 @@ def _join(servers: list[RedisServer]) -> None:
 
 def _until_whole(client: redis.Redis, masters: int) -> None:
     for _ in range(500):
-        state = client.execute_command("CLUSTER", "INFO")
+        lines = client.execute_command("CLUSTER", "INFO").decode().splitlines()
+        state = dict(line.split(":", 1) for line in lines)
         if state["cluster_state"] == "ok" and int(state["cluster_known_nodes"]) == masters:
             return
         time.sleep(0.02)
