@@ -12,13 +12,16 @@ from analytics.store.tables.coverage import (
 from analytics.store.tables.metadata import METADATA
 from analytics.store.tables.records import RECORDS, THREATS
 from analytics.store.tables.rollups import LABEL_ROLLUPS, ROLLUPS, SERIES
+from analytics.store.tables.schedule import JOB_RUNS, LEASES
 
 __all__ = [
     "AUDIT",
     "CALL_COUNTERS",
     "COVERAGE_SOURCES",
     "DOOR_CALLS",
+    "JOB_RUNS",
     "LABEL_ROLLUPS",
+    "LEASES",
     "METADATA",
     "PASS_COUNTERS",
     "PASS_THROUGH",
