@@ -104,10 +104,15 @@ def _write(connection: Connection, rows: Sequence[DecisionRow], replaced: Sequen
     for given in _by_day(connection.dialect, replaced):
         for table in (THREATS, RECORDS):
             connection.execute(_delete(connection.dialect, table), given)
-    records = [(*_RECORD_VALUES(row), _JSON.encode(row.detail).decode()) for row in rows]
+    records = [values(row) for row in rows]
     threats = [(row.decision_id, *_THREAT_VALUES(threat)) for row in rows for threat in row.threats]
     bulk.append(connection, RECORDS, records)
     bulk.append(connection, THREATS, threats)
+
+
+def values(row: DecisionRow) -> bulk.Row:
+    """Return a record's columns, as drivers take them."""
+    return (*_RECORD_VALUES(row), _JSON.encode(row.detail).decode())
 
 
 def read(connection: Connection, ids: Sequence[str]) -> dict[str, DecisionRow]:
