@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sqlalchemy import Engine
 
-from analytics.api import coverage, decisions, docs, errors, health, recommendations, usage
+from analytics.api import coverage, decisions, docs, errors, export, health, recommendations, usage
 from analytics.api.context import Context
 from analytics.config import Settings
 from analytics.dashboard import pages
@@ -36,6 +36,8 @@ def build(settings: Settings, engine: Engine, registry: CollectorRegistry, clock
     application.state.context = Context(settings, engine, clock)
     errors.install(application)
     for router in (usage.router, coverage.router, recommendations.router, decisions.router, health.router):
+        application.include_router(router)
+    for router in (export.router,):
         application.include_router(router)
     docs.install(application)
     pages.install(application)

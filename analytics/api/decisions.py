@@ -99,8 +99,8 @@ class DecisionPage(BaseModel):
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
 
 
-class Narrowing(BaseModel):
-    """The query of a page."""
+class Filters(BaseModel):
+    """What decisions are narrowed to: of a page, of an export."""
 
     model_config = ConfigDict(populate_by_name=True, extra="forbid")
 
@@ -115,8 +115,6 @@ class Narrowing(BaseModel):
     threat_type: str | None = Field(default=None, examples=["jailbreak"])
     from_: AwareDatetime | None = Field(default=None, alias="from", description="First moment, ISO 8601 with zone.")
     to: AwareDatetime | None = Field(default=None, description="First moment no longer asked for.")
-    limit: Annotated[int, Field(ge=1, le=500)] = 50
-    cursor: Annotated[str | None, Field(pattern=_ID, description="The previous page's next_cursor.")] = None
 
     def filter(self) -> records.Filter:
         """Return the store's words for it."""
@@ -129,6 +127,13 @@ class Narrowing(BaseModel):
             from_unix_us=_unix_us(self.from_),
             to_unix_us=_unix_us(self.to),
         )
+
+
+class Narrowing(Filters):
+    """The query of a page."""
+
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    cursor: Annotated[str | None, Field(pattern=_ID, description="The previous page's next_cursor.")] = None
 
 
 @router.get("/api/decisions", responses=responses(422, 503))

@@ -125,7 +125,7 @@ def read(connection: Connection, ids: Sequence[str]) -> dict[str, DecisionRow]:
 
 def page(connection: Connection, narrowed: Filter, limit: int, before: str | None = None) -> list[DecisionRow]:
     """Return at most `limit` records that pass the filter, newest first, those before the id `before` only."""
-    statement = select(RECORDS).where(*_conditions(narrowed)).order_by(RECORDS.c.decision_id.desc()).limit(limit)
+    statement = select(RECORDS).where(*conditions(narrowed)).order_by(RECORDS.c.decision_id.desc()).limit(limit)
     if before is not None:
         statement = statement.where(RECORDS.c.decision_id < before)
     return _with_threats(connection, statement)
@@ -149,7 +149,8 @@ def last_started_unix_us(connection: Connection) -> int | None:
     return connection.execute(statement).scalar()
 
 
-def _conditions(narrowed: Filter) -> Iterable[ColumnElement[bool]]:
+def conditions(narrowed: Filter) -> Iterable[ColumnElement[bool]]:
+    """Yield what a row of RECORDS must meet to pass the filter."""
     for name, value in narrowed.equal.items():
         yield RECORDS.c[name] == value
     if narrowed.min_score is not None:
