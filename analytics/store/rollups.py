@@ -1,4 +1,4 @@
-"""Rollups: what happened per minute, hour and day, in the three cubes of store/tables/rollups.py.
+"""Rollups: what happened per minute, hour and day, in the four cubes of store/tables/rollups.py.
 
 In: final records that came (added) and final records that they replace (removed). Out: rows of rollups, label_rollups
 and series, changed by the difference. An exchange is counted once, when its record becomes final, in the buckets of
@@ -97,6 +97,7 @@ def _labels(row: DecisionRow) -> Iterator[Label]:
     for threat in row.threats:
         yield "threat", threat.type, row.level
         yield "rule", threat.rule_id, row.level
+        yield "surface", threat.surface, row.level
     if row.finish_reason:
         yield "finish", row.finish_reason, ""
 
@@ -129,6 +130,8 @@ def _sums(row: DecisionRow, latency_us: int | None) -> tuple[int, ...]:
 
 def _projected(series: Series, cube: str) -> Series:
     tenant, model, user, endpoint, provider = series
+    if cube == "tenants":
+        return tenant, "", "", "", ""
     if cube == "users":
         return tenant, "", user, "", ""
     return (tenant, model, "", endpoint, provider) if cube == "traffic" else series
