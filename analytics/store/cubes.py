@@ -85,12 +85,19 @@ def sums(
 
     Shape: what did not happen has no entry.
     """
+    found = connection.execute(summing(connection, asked, keys, counters)).all()
+    width = len(keys)
+    return {tuple(row[:width]): totals(counters, row[width:]) for row in found if row[width] is not None}
+
+
+def summing(
+    connection: Connection, asked: Slice, keys: Sequence[str], counters: Sequence[str] = COUNTERS
+) -> Select[Any]:
+    """Return the statement of `sums`: the keys under their names, then the counters under theirs."""
     read = _Read(ROLLUPS, asked, keys, counters, (ROLLUPS.c.requests > 0,))
     rows = _rows(connection, read)
     added = [func.sum(rows.c[name]).label(name) for name in counters]
-    statement = _joined(read, rows, added).group_by(*_named(read, rows))
-    found = [(tuple(row[: len(keys)]), row[len(keys) :]) for row in connection.execute(statement)]
-    return {key: totals(counters, values) for key, values in found if values[0] is not None}
+    return _joined(read, rows, added).group_by(*_named(read, rows))
 
 
 def totals(counters: Sequence[str], values: Iterable[Any]) -> Totals:

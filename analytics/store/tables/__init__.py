@@ -9,6 +9,8 @@ from analytics.store.tables.coverage import (
     PASS_THROUGH,
     SIGHTS,
 )
+from analytics.store.tables.feedback import FEEDBACK, FEEDBACK_ROLLUPS, RULE_VERDICTS, VERDICTS
+from analytics.store.tables.judge import JUDGEMENTS, REPORTS
 from analytics.store.tables.metadata import METADATA
 from analytics.store.tables.records import RECORDS, THREATS
 from analytics.store.tables.rollups import LABEL_ROLLUPS, ROLLUPS, SERIES
@@ -18,13 +20,19 @@ __all__ = [
     "CALL_COUNTERS",
     "COVERAGE_SOURCES",
     "DOOR_CALLS",
+    "FEEDBACK",
+    "FEEDBACK_ROLLUPS",
+    "JUDGEMENTS",
     "LABEL_ROLLUPS",
     "METADATA",
     "PASS_COUNTERS",
     "PASS_THROUGH",
     "RECORDS",
+    "REPORTS",
     "ROLLUPS",
+    "RULE_VERDICTS",
     "SERIES",
     "SIGHTS",
     "THREATS",
+    "VERDICTS",
 ]

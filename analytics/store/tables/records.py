@@ -4,12 +4,15 @@ Shape: a column has the name of its field in analytics/types/records.py; `detail
 Units: as in analytics/types; times are integers, so that both engines hold them alike. cost_nanousd: billionths of a US
 dollar, NULL where no price is known.
 Bounds: few indexes, because each is paid for by every record: the primary keys (decision_id sorts by time) and one each
-by user and by threat type.
+by user, by tenant and by threat type. What is searched for most (risky, refused, unanswered) is rare: its indexes hold only it.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, Table, Text, text
 
 from analytics.store.tables.metadata import JSON_VALUE, METADATA
+
+# What the three partial indexes hold; a search names its condition in these very words (store/search.py).
+RISKY, REFUSED, UNANSWERED = text("level <> 'low'"), text("applied <> 'allow'"), text("outcome <> 'answered'")
 
 RECORDS = Table(
     "records",
@@ -50,6 +53,10 @@ RECORDS = Table(
     Column("total_us", BigInteger, nullable=False),
     Column("detail", JSON_VALUE, nullable=False),
     Index("records_user", "user", "decision_id"),
+    Index("records_tenant", "tenant", "decision_id"),
+    Index("records_risky", "decision_id", sqlite_where=RISKY, postgresql_where=RISKY),
+    Index("records_refused", "decision_id", sqlite_where=REFUSED, postgresql_where=REFUSED),
+    Index("records_unanswered", "decision_id", sqlite_where=UNANSWERED, postgresql_where=UNANSWERED),
     sqlite_with_rowid=False,
 )
 
