@@ -10,13 +10,13 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sqlalchemy import Engine
 
-from analytics.api import coverage, decisions, docs, errors, health, recommendations, usage, usage_lists
+from analytics.api import coverage, decisions, docs, errors, health, opinions, recommendations, usage, usage_lists
 from analytics.api.context import Context
 from analytics.config import Settings
 from analytics.dashboard import pages
 
 # One router a noun, in the order of the documentation.
-ROUTERS = (usage, usage_lists, coverage, recommendations, decisions, health)
+ROUTERS = (usage, usage_lists, coverage, recommendations, decisions, opinions, health)
 
 # Nothing from elsewhere, nothing inline: text in records comes from attackers.
 HEADERS = {

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
+from analytics.access.principal import Principal
 from analytics.api.auth import Viewer
 from analytics.api.errors import ApiError
 from analytics.api.windows import Asked, Span
@@ -39,6 +40,9 @@ def _stored(text: str) -> str:
 
 Name = Annotated[str, StringConstraints(max_length=NAME_CHARS), AfterValidator(_stored)]
 PathName = Annotated[str, StringConstraints(max_length=PATH_CHARS), AfterValidator(_stored)]
+DecisionId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+# What people write. NUL is refused by databases; a lone surrogate by pydantic.
+Note = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\x00]*$")]
 Cursor = Annotated[
     str,
     Field(
@@ -74,17 +78,22 @@ def decode_cursor(cursor: str, sort: str, keys: int) -> tuple[int, tuple[str, ..
     return value, tuple(key)
 
 
+def scope(who: Principal, tenant: str | None) -> str | None:
+    """Return whose rows are read: the tenant asked for, else all that may be seen. Raises: ApiError 403."""
+    if tenant is None:
+        return who.tenant
+    if not who.sees(tenant):
+        raise ApiError(403, "tenant: this is another tenant's", "tenant")
+    return tenant
+
+
 def _reads(
     who: Viewer,
     tenant: Annotated[
         Name | None, Query(description="One tenant; all that may be seen when left out.", examples=["default"])
     ] = None,
 ) -> str | None:
-    if tenant is None:
-        return who.tenant
-    if not who.sees(tenant):
-        raise ApiError(403, "tenant: this is another tenant's", "tenant")
-    return tenant
+    return scope(who, tenant)
 
 
 # Whose rows are read: None means every tenant's.
