@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from analytics.config.fields import PREFIX, ConfigError
+from analytics.config.redis import RedisSettings
 from analytics.config.servers import ServerSettings
 from analytics.config.store import StoreSettings
 from analytics.config.thresholds import ThresholdSettings
@@ -22,7 +23,7 @@ __all__ = ["ENGINES", "PREFIX", "ConfigError", "Settings", "load", "variable"]
 ENGINES = ("sqlite", "postgresql+psycopg")
 
 
-class Settings(StoreSettings, ServerSettings, ThresholdSettings):
+class Settings(StoreSettings, RedisSettings, ServerSettings, ThresholdSettings):
     """The settings of the analytics service."""
 
     model_config = SettingsConfigDict(

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Subquery, Table, func, select, union_all
 from sqlalchemy.engine.interfaces import Dialect
 
-from analytics.store import database, sketch
+from analytics.store import database, distinct, sketch
 from analytics.store.tables import LABEL_ROLLUPS, ROLLUPS, SERIES
 from analytics.types import COUNTERS, CUBES, HOUR_S, Totals, Window
 
@@ -119,7 +119,10 @@ def sketches(connection: Connection, asked: Slice, keys: Sequence[str] = ()) -> 
 def labels(
     connection: Connection, asked: Slice, kind: str, keys: Sequence[str] = ("label",)
 ) -> dict[tuple[Any, ...], int]:
-    """Return how often labels of a kind were counted, by the keys: "label", "level", BUCKET or dimensions."""
+    """Return how often labels of a kind were counted, by the keys: "label", "level", BUCKET or dimensions.
+
+    Shape: what every record has (store/cells.EVERYWHERE says what not every one has) is not counted by user.
+    """
     read = _Read(LABEL_ROLLUPS, asked, keys, ("label", "level", "count"), (LABEL_ROLLUPS.c.kind == kind,))
     rows = _rows(connection, read)
     statement = _joined(read, rows, [func.sum(rows.c["count"])]).group_by(*_named(read, rows))
@@ -127,10 +130,14 @@ def labels(
 
 
 def distinct_users(connection: Connection, asked: Slice) -> int:
-    """Return how many users there were, each tenant's counted apart, the nameless left out."""
-    read = _Read(ROLLUPS, asked, ("tenant", "user"), (), (ROLLUPS.c.requests > 0,))
-    users = _joined(read, _rows(connection, read), []).where(SERIES.c.user != "").distinct()
-    return connection.execute(select(func.count()).select_from(users.subquery())).scalar_one()
+    """Return how many users there were, each tenant's counted apart, the nameless left out.
+
+    Bounds: exact up to store/distinct.FEW, then with its standard error. Not of a slice of one user: nothing to count.
+    """
+    read = _Read(ROLLUPS, asked, (), ("users_sketch",), (ROLLUPS.c.users_sketch != b"",))
+    rows = _rows(connection, read)
+    found = connection.execute(_joined(read, rows, [rows.c.users_sketch])).scalars()
+    return distinct.estimate(distinct.merge(found))
 
 
 def _rows(connection: Connection, read: _Read) -> Subquery:

@@ -110,8 +110,8 @@ def test_sketches_and_labels_are_those_of_the_records(filled: Engine) -> None:
             assert cubes.labels(connection, Slice(window), "threat", ("label", "level")) == dict(threats)
             by_user = Counter((row.user, threat.surface) for row in rows for threat in row.threats)
             assert cubes.labels(connection, Slice(window), "surface", ("user", "label")) == dict(by_user)
-            finishes = Counter(row.finish_reason for row in rows if row.finish_reason and row.user == "bob")
-            asked = Slice(window, None, {"user": "bob"})
+            finishes = Counter(row.finish_reason for row in rows if row.finish_reason and row.model == "gpt-4o")
+            asked = Slice(window, None, {"model": "gpt-4o"})
             assert cubes.labels(connection, asked, "finish") == {(name,): count for name, count in finishes.items()}
 
 
