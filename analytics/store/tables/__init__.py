@@ -14,6 +14,7 @@ from analytics.store.tables.judge import JUDGEMENTS, REPORTS
 from analytics.store.tables.metadata import METADATA
 from analytics.store.tables.records import RECORDS, THREATS
 from analytics.store.tables.rollups import LABEL_ROLLUPS, ROLLUPS, SERIES
+from analytics.store.tables.schedule import JOB_RUNS, LEASES
 
 __all__ = [
     "AUDIT",
@@ -22,8 +23,10 @@ __all__ = [
     "DOOR_CALLS",
     "FEEDBACK",
     "FEEDBACK_ROLLUPS",
+    "JOB_RUNS",
     "JUDGEMENTS",
     "LABEL_ROLLUPS",
+    "LEASES",
     "METADATA",
     "PASS_COUNTERS",
     "PASS_THROUGH",
