@@ -26,6 +26,8 @@ from analytics.api import application as web
 from analytics.config import ConfigError, Settings, variable
 from analytics.ingest import server as ingest
 from analytics.ingest.commit import Books
+from analytics.live.feed import Feed
+from analytics.live.notices import Notices
 from analytics.store import coverage, database, records, rollups
 from analytics.telemetry import Metrics, configure_logging
 from analytics.types import CoverageRows
@@ -34,7 +36,16 @@ _LOG = logging.getLogger("analytics")
 
 
 class _Http(uvicorn.Server):
-    """uvicorn without its signal handlers: `_run` has one for both servers."""
+    """uvicorn without its signal handlers (`_run` has one for both servers), which ends its live streams first."""
+
+    def __init__(self, config: uvicorn.Config, feed: Feed) -> None:
+        super().__init__(config)
+        self._feed = feed
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell who watches that nothing follows, then finish the requests in hand."""
+        self._feed.close()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -124,7 +135,8 @@ async def _serve(settings: Settings, service: _Service, http_socket: socket.sock
 def _construct(settings: Settings, engine: Engine) -> _Service:
     metrics = Metrics(settings.metrics_label_cap, settings.metrics_series_cap, settings.alert_latency_threshold)
     writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
-    application = web.build(settings, engine, metrics.registry, time.time)
+    feed = Feed(time.time)
+    application = web.build(settings, engine, metrics.registry, time.time, feed)
     config = uvicorn.Config(
         application,
         lifespan="off",
@@ -133,9 +145,9 @@ def _construct(settings: Settings, engine: Engine) -> _Service:
         server_header=False,
         timeout_graceful_shutdown=round(settings.shutdown_grace_s),
     )
-    books = Books(engine, ledgers=(), listeners=())
+    books = Books(engine, ledgers=(), listeners=(Notices(feed, time.time),))
     servicer = ingest.DecisionLog(books.store, _covering(engine), metrics, writer)
-    return _Service(_Http(config), ingest.build(servicer), engine, writer)
+    return _Service(_Http(config, feed), ingest.build(servicer), engine, writer)
 
 
 def _covering(engine: Engine) -> ingest.Cover:

@@ -3,17 +3,35 @@
 In: settings, engine, metrics registry, clock. Out: an ASGI application. Never: a socket, a thread, a global.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sqlalchemy import Engine
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from analytics.api import coverage, decisions, docs, errors, export, health, recommendations, usage
+from analytics.api import (
+    coverage,
+    decisions,
+    docs,
+    errors,
+    export,
+    health,
+    opinions,
+    recommendations,
+    stream,
+    usage,
+    usage_lists,
+)
 from analytics.api.context import Context
 from analytics.config import Settings
 from analytics.dashboard import pages
+from analytics.live.feed import Feed
+
+# One router a noun, in the order of the documentation.
+ROUTERS = (usage, usage_lists, coverage, recommendations, decisions, opinions, export, stream, health)
 
 # Nothing from elsewhere, nothing inline: text in records comes from attackers.
 HEADERS = {
@@ -24,8 +42,14 @@ HEADERS = {
 }
 
 
-def build(settings: Settings, engine: Engine, registry: CollectorRegistry, clock: Callable[[], float]) -> FastAPI:
-    """Return the application."""
+def build(
+    settings: Settings,
+    engine: Engine,
+    registry: CollectorRegistry,
+    clock: Callable[[], float],
+    feed: Feed | None = None,
+) -> FastAPI:
+    """Return the application. Without a feed it has one of its own, in which nothing happens."""
     application = FastAPI(
         title="Douane analytics",
         version=version("douane"),
@@ -33,23 +57,34 @@ def build(settings: Settings, engine: Engine, registry: CollectorRegistry, clock
         docs_url=None,
         redoc_url=None,
     )
-    application.state.context = Context(settings, engine, clock)
+    application.state.context = Context(settings, engine, clock, feed or Feed(clock))
     errors.install(application)
-    for router in (usage.router, coverage.router, recommendations.router, decisions.router, health.router):
-        application.include_router(router)
-    for router in (export.router,):
-        application.include_router(router)
+    for module in ROUTERS:
+        application.include_router(module.router)
     docs.install(application)
     pages.install(application)
-    application.middleware("http")(_with_headers)
+    application.add_middleware(_WithHeaders)
     _serve_metrics(application, registry)
     return application
 
 
-async def _with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await call_next(request)
-    response.headers.update({name: value for name, value in HEADERS.items() if name not in response.headers})
-    return response
+class _WithHeaders:
+    """Puts HEADERS on every answer that does not have its own. Plain ASGI: a stream's writes must reach its own timeout."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._application(scope, receive, with_headers)
 
 
 def _serve_metrics(application: FastAPI, registry: CollectorRegistry) -> None:

@@ -9,6 +9,8 @@ from analytics.store.tables.coverage import (
     PASS_THROUGH,
     SIGHTS,
 )
+from analytics.store.tables.feedback import FEEDBACK, FEEDBACK_ROLLUPS, RULE_VERDICTS, VERDICTS
+from analytics.store.tables.judge import JUDGEMENTS, REPORTS
 from analytics.store.tables.metadata import METADATA
 from analytics.store.tables.records import RECORDS, THREATS
 from analytics.store.tables.rollups import LABEL_ROLLUPS, ROLLUPS, SERIES
@@ -19,15 +21,21 @@ __all__ = [
     "CALL_COUNTERS",
     "COVERAGE_SOURCES",
     "DOOR_CALLS",
+    "FEEDBACK",
+    "FEEDBACK_ROLLUPS",
     "JOB_RUNS",
+    "JUDGEMENTS",
     "LABEL_ROLLUPS",
     "LEASES",
     "METADATA",
     "PASS_COUNTERS",
     "PASS_THROUGH",
     "RECORDS",
+    "REPORTS",
     "ROLLUPS",
+    "RULE_VERDICTS",
     "SERIES",
     "SIGHTS",
     "THREATS",
+    "VERDICTS",
 ]
