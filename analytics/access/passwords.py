@@ -11,7 +11,7 @@ import threading
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-# OWASP ASVS 4.0.3, 2.1.1 and 2.1.2: at least 12 characters, up to 128. No rule about kinds of characters (NIST SP 800-63B, 5.1.1.2).
+# OWASP ASVS 4.0.3, 2.1.1 and 2.1.2: at least 12 characters, up to 128. No rule about kinds of characters (NIST SP 800-63B, 5).
 SHORTEST, LONGEST = 12, 128
 _AT_ONCE = 2
 # argon2-cffi's own defaults: RFC 9106's second recommended set (64 MiB, 3 passes, 4 lanes).
