@@ -10,7 +10,21 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sqlalchemy import Engine
 
-from analytics.api import coverage, decisions, docs, errors, health, recommendations, usage
+from analytics.api import (
+    accounts,
+    audit,
+    auth,
+    coverage,
+    decisions,
+    docs,
+    errors,
+    health,
+    recommendations,
+    session,
+    tenants,
+    tokens,
+    usage,
+)
 from analytics.api.context import Context
 from analytics.config import Settings
 from analytics.dashboard import pages
@@ -33,9 +47,12 @@ def build(settings: Settings, engine: Engine, registry: CollectorRegistry, clock
         docs_url=None,
         redoc_url=None,
     )
-    application.state.context = Context(settings, engine, clock)
+    context = application.state.context = Context(settings, engine, clock)
     errors.install(application)
+    auth.install(application, context)
     for router in (usage.router, coverage.router, recommendations.router, decisions.router, health.router):
+        application.include_router(router)
+    for router in (session.router, accounts.router, tokens.router, tenants.router, audit.router):
         application.include_router(router)
     docs.install(application)
     pages.install(application)
@@ -52,5 +69,7 @@ async def _with_headers(request: Request, call_next: Callable[[Request], Awaitab
 
 def _serve_metrics(application: FastAPI, registry: CollectorRegistry) -> None:
     @application.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
+    def metrics(who: auth.Whoever) -> Response:
+        if who.who is not None:
+            auth.whole(who.who)  # the series name users of every tenant
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})

@@ -1,5 +1,6 @@
 """The tables, as SQLAlchemy Core metadata, one module a concern; store/migrations brings a database to them."""
 
+from analytics.store.tables.access import ACCOUNTS, LOGIN_ATTEMPTS, SESSIONS, TENANTS, TOKENS
 from analytics.store.tables.audit import AUDIT
 from analytics.store.tables.coverage import (
     CALL_COUNTERS,
@@ -14,17 +15,22 @@ from analytics.store.tables.records import RECORDS, THREATS
 from analytics.store.tables.rollups import LABEL_ROLLUPS, ROLLUPS, SERIES
 
 __all__ = [
+    "ACCOUNTS",
     "AUDIT",
     "CALL_COUNTERS",
     "COVERAGE_SOURCES",
     "DOOR_CALLS",
     "LABEL_ROLLUPS",
+    "LOGIN_ATTEMPTS",
     "METADATA",
     "PASS_COUNTERS",
     "PASS_THROUGH",
     "RECORDS",
     "ROLLUPS",
     "SERIES",
+    "SESSIONS",
     "SIGHTS",
+    "TENANTS",
     "THREATS",
+    "TOKENS",
 ]
