@@ -45,7 +45,7 @@ def create(
     check_tenant(connection, by, new.tenant)
     _check_scopes(by, new)
     if new.expires_unix_s is not None and new.expires_unix_s <= now_s:
-        raise AccessError("invalid", "a token does not expire before it is made", "expires")
+        raise AccessError("invalid", "a token does not expire before it is made", "expires_at")
     minted = bearer.mint(entropy)
     scopes = tuple(one for one in SCOPES if one in new.scopes)
     token = Token(minted.id, new.name, new.role, new.tenant, scopes, by.name, int(now_s), new.expires_unix_s)
