@@ -22,6 +22,7 @@ import uvloop
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from analytics.access import first
 from analytics.api import application as web
 from analytics.config import ConfigError, Settings, variable
 from analytics.ingest import server as ingest
@@ -63,6 +64,7 @@ def serve(settings: Settings) -> None:
     configure_logging(settings.log_level)
     engine = _open(settings)
     try:
+        first.ensure(settings, engine, time.time())
         uvloop.run(_run(settings, engine))
     finally:
         engine.dispose()

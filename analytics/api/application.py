@@ -27,7 +27,7 @@ from analytics.api import (
 )
 from analytics.api.context import Context
 from analytics.config import Settings
-from analytics.dashboard import pages
+from analytics.dashboard import login, pages
 
 # Nothing from elsewhere, nothing inline: text in records comes from attackers.
 HEADERS = {
@@ -56,6 +56,7 @@ def build(settings: Settings, engine: Engine, registry: CollectorRegistry, clock
         application.include_router(router)
     docs.install(application)
     pages.install(application)
+    login.install(application)
     application.middleware("http")(_with_headers)
     _serve_metrics(application, registry)
     return application

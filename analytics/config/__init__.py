@@ -17,6 +17,7 @@ from analytics.access.origin import is_loopback
 from analytics.config import access
 from analytics.config.access import AccessSettings, OidcSettings
 from analytics.config.fields import PREFIX, ConfigError
+from analytics.config.redis import RedisSettings
 from analytics.config.servers import ServerSettings
 from analytics.config.store import StoreSettings
 from analytics.config.thresholds import ThresholdSettings
@@ -25,7 +26,9 @@ __all__ = ["ENGINES", "PREFIX", "ConfigError", "Settings", "load", "variable"]
 ENGINES = ("sqlite", "postgresql+psycopg")
 
 
-class Settings(StoreSettings, ServerSettings, AccessSettings, OidcSettings, ThresholdSettings):
+class Settings(
+    StoreSettings, RedisSettings, ServerSettings, AccessSettings, OidcSettings, ThresholdSettings
+):
     """The settings of the analytics service."""
 
     model_config = SettingsConfigDict(
