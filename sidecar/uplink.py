@@ -30,7 +30,7 @@ def open_channel(settings: Settings) -> grpc.aio.Channel:
     Raises: ConfigError for a certificate file that cannot be read; called inside the event loop.
     """
     token = settings.analytics_token.get_secret_value() if settings.analytics_token else ""
-    signed = [_UnarySigned(token), _StreamSigned(token)] if token else []
+    signed = [kind(token) for kind in (_UnarySigned, _StreamSigned, _DialogueSigned)] if token else []
     address, tls = analytics_address(settings), credentials(settings)
     if tls is None:
         return grpc.aio.insecure_channel(address, interceptors=signed)
@@ -88,4 +88,13 @@ class _StreamSigned(_Signed, grpc.aio.UnaryStreamClientInterceptor):  # type: ig
     ) -> AsyncIterable[Any]:
         """Open the stream with the token."""
         stream: AsyncIterable[Any] = await continuation(self._sign(client_call_details), request)
+        return stream
+
+
+class _DialogueSigned(_Signed, grpc.aio.StreamStreamClientInterceptor):  # type: ignore[misc] # grpc has no types
+    async def intercept_stream_stream(
+        self, continuation: Callable[..., Any], client_call_details: ClientCallDetails, request_iterator: Any
+    ) -> AsyncIterable[Any]:
+        """Open the streams with the token."""
+        stream: AsyncIterable[Any] = await continuation(self._sign(client_call_details), request_iterator)
         return stream

@@ -26,9 +26,7 @@ __all__ = ["ENGINES", "PREFIX", "ConfigError", "Settings", "load", "variable"]
 ENGINES = ("sqlite", "postgresql+psycopg")
 
 
-class Settings(
-    StoreSettings, RedisSettings, ServerSettings, AccessSettings, OidcSettings, ThresholdSettings
-):
+class Settings(StoreSettings, RedisSettings, ServerSettings, AccessSettings, OidcSettings, ThresholdSettings):
     """The settings of the analytics service."""
 
     model_config = SettingsConfigDict(

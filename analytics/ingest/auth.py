@@ -1,7 +1,7 @@
 """Who sends: every gRPC call is looked at before its handler runs, and the handler asks `sender()` whose it is.
 
-In: calls with `authorization: Bearer ...` in their metadata, or over TLS with a client's certificate. Out: the call, with a Principal
-in its context; UNAUTHENTICATED for a sidecar that is not known, PERMISSION_DENIED for one that may do something else only.
+In: calls with `authorization: Bearer ...` in their metadata, or over TLS with a client's certificate. Out: the call, with a
+Principal in its context; UNAUTHENTICATED for a sidecar that is not known, PERMISSION_DENIED for one that may do something else.
 A sidecar on this machine needs neither; a token that is shown must be good all the same. A certificate of our client authority
 speaks for the tenant that its URI names: `urn:douane:tenant:NAME`, or `urn:douane:installation` for every tenant (SAN, RFC 5280
 4.2.1.6); one that names neither opens nothing, so that an authority that signs for others too lets nobody in by accident.
@@ -21,13 +21,15 @@ from typing import Any
 from urllib.parse import unquote
 
 import grpc
+from douane.v1 import control_pb2 as pb
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from analytics.access import bearer, keys
 from analytics.access.principal import LOCAL_SIDECAR, SIDECAR_SCOPES, Principal
+from analytics.ingest.decode import NO_TENANT
+from analytics.ingest.writing import REJECTED_ID_CHARS
 from analytics.store import database, tokens
-from analytics.types import DecisionRow
 
 _LOG = logging.getLogger("analytics.access")
 _SENDER: ContextVar[Principal] = ContextVar("sender")
@@ -72,16 +74,21 @@ def admit(_context: object, tenant: str) -> str:
     return tenant if bound is None else bound
 
 
-def of_sender(rows: Iterable[DecisionRow], who: Principal) -> tuple[list[DecisionRow], list[tuple[str, str]]]:
-    """Return the rows that a sender may store, and (id, reason) of those that name a tenant it is not bound to."""
-    mine: list[DecisionRow] = []
-    others: list[tuple[str, str]] = []
-    for row in rows:
-        if who.sees(row.tenant):
-            mine.append(row)
+def of_sender(request: pb.PublishRequest, who: Principal) -> tuple[pb.PublishRequest, list[pb.Rejected]]:
+    """Return the part of a batch that a sender may store, and the records that name a tenant it is not bound to.
+
+    Whose a record is, is what it says, letter by letter: what decoding would make of it (decode) never makes one tenant of another.
+    """
+    if who.tenant is None:
+        return request, []
+    mine, others = pb.PublishRequest(), []
+    for record in request.records:
+        tenant = record.identity.tenant or NO_TENANT
+        if tenant == who.tenant:
+            mine.records.append(record)
         else:
-            reason = f"the record names the tenant {row.tenant}, and this sidecar is bound to {who.tenant}"
-            others.append((row.decision_id, reason))
+            reason = f"the record names the tenant {tenant[:64]}, and this sidecar is bound to {who.tenant}"
+            others.append(pb.Rejected(decision_id=record.decision_id[:REJECTED_ID_CHARS], reason=reason))
     return mine, others
 
 
@@ -140,9 +147,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc] # grpc has no typ
     def __init__(self, senders: Senders) -> None:
         self._senders = senders
 
-    async def intercept_service(
-        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
-    ) -> Any:
+    async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
         """Return the handler, guarded; None where there is none."""
         handler = await continuation(handler_call_details)
         if handler is None:

@@ -9,6 +9,7 @@ import logging
 
 import grpc
 
+from analytics.access.origin import is_loopback
 from analytics.config import ConfigError, Settings, variable
 
 _LOG = logging.getLogger("analytics.access")
@@ -55,9 +56,12 @@ class _Files:
         return tuple(path.stat().st_mtime_ns for path in self._paths)
 
 
-def warn_without(settings: Settings, *, remote: bool) -> None:
-    """Say in the log that tokens cross the network in the clear."""
-    if remote and settings.grpc_cert is None:
-        _LOG.warning("access.grpc_in_the_clear", extra={"setting": variable("grpc_cert"), "port": settings.grpc_port})
-
-
+def listen(server: grpc.aio.Server, address: str, settings: Settings) -> None:
+    """Bind a server to its address, with TLS where a certificate is set. Raises: ConfigError."""
+    secured = credentials(settings)
+    if secured is not None:
+        server.add_secure_port(address, secured)
+        return
+    if not is_loopback(settings.grpc_host):
+        _LOG.warning("access.grpc_in_the_clear", extra={"mend": variable("grpc_cert"), "port": settings.grpc_port})
+    server.add_insecure_port(address)

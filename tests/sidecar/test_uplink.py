@@ -9,15 +9,6 @@ from typing import Any
 import grpc
 import pytest
 import trustme
-from douane.v1 import control_pb2 as pb
-from douane.v1.control_pb2_grpc import (
-    ControlServicer,
-    ControlStub,
-    DecisionLogServicer,
-    DecisionLogStub,
-    add_ControlServicer_to_server,
-    add_DecisionLogServicer_to_server,
-)
 
 from sidecar.config import ConfigError, Settings
 from sidecar.record.publish import RefusedError
@@ -28,8 +19,8 @@ TOKEN = "dou_" + "0" * 16 + "_" + "a" * 43
 
 
 @dataclass
-class Books(DecisionLogServicer, ControlServicer):
-    """Analytics as far as it hears who calls."""
+class Books:
+    """A server as far as it hears who calls: a call, a stream, and a dialogue, of plain bytes."""
 
     heard: list[tuple[str, str, list[bytes]]] = field(default_factory=list)
 
@@ -37,21 +28,30 @@ class Books(DecisionLogServicer, ControlServicer):
         token = dict(context.invocation_metadata()).get("authorization", "")
         self.heard.append((method, token, list(context.auth_context().get("x509_common_name", []))))
 
-    async def Publish(self, request: pb.PublishRequest, context: Any) -> pb.PublishResponse:  # noqa: N802
-        self._hear("Publish", context)
-        return pb.PublishResponse(stored=len(request.records))
+    async def call(self, request: bytes, context: Any) -> bytes:
+        self._hear("Call", context)
+        return request
 
-    async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.Snapshot]:  # noqa: N802
-        self._hear("Watch", context)
-        yield pb.Snapshot(version=1)
-        yield pb.Snapshot(version=2)
+    async def stream(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
+        self._hear("Stream", context)
+        yield request
+        yield b"2"
+
+    async def talk(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        self._hear("Talk", context)
+        async for request in requests:
+            yield request
 
 
 @asynccontextmanager
 async def serving(books: Books, tls: grpc.ServerCredentials | None = None) -> AsyncIterator[int]:
+    handlers = {
+        "Call": grpc.unary_unary_rpc_method_handler(books.call),
+        "Stream": grpc.unary_stream_rpc_method_handler(books.stream),
+        "Talk": grpc.stream_stream_rpc_method_handler(books.talk),
+    }
     server = grpc.aio.server()
-    add_DecisionLogServicer_to_server(books, server)
-    add_ControlServicer_to_server(books, server)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Books", handlers),))
     port = server.add_secure_port("localhost:0", tls) if tls else server.add_insecure_port("localhost:0")
     await server.start()
     yield port
@@ -62,19 +62,27 @@ def settings(port: int, **more: Any) -> Settings:
     return Settings(analytics_grpc=f"localhost:{port}", **more)
 
 
-async def call(one: Settings) -> list[int]:
+async def call(one: Settings) -> list[bytes]:
     async with open_channel(one) as channel:
-        answer = await DecisionLogStub(channel).Publish(pb.PublishRequest(), timeout=5)
-        versions = [snapshot.version async for snapshot in ControlStub(channel).Watch(pb.WatchRequest(), timeout=5)]
-        return [answer.stored, *versions]
+        answer = await channel.unary_unary("/test.Books/Call")(b"a", timeout=5)
+        streamed = [found async for found in channel.unary_stream("/test.Books/Stream")(b"1", timeout=5)]
+        talk = channel.stream_stream("/test.Books/Talk")(iter([b"x", b"y"]), timeout=5)
+        return [answer, *streamed, *[found async for found in talk]]
+
+
+def heard(token: str, names: list[bytes]) -> list[tuple[str, str, list[bytes]]]:
+    return [(method, token, names) for method in ("Call", "Stream", "Talk")]
+
+
+ANSWERS = [b"a", b"1", b"2", b"x", b"y"]
 
 
 @pytest.mark.parametrize(("token", "header"), [(TOKEN, f"Bearer {TOKEN}"), ("", ""), (None, "")])
 async def test_every_call_carries_the_token(token: str | None, header: str) -> None:
     books = Books()
     async with serving(books) as port:
-        assert await call(settings(port, analytics_token=token)) == [0, 1, 2]
-    assert books.heard == [("Publish", header, []), ("Watch", header, [])]
+        assert await call(settings(port, analytics_token=token)) == ANSWERS
+    assert books.heard == heard(header, [])
 
 
 def written(folder: Path, name: str, blob: trustme.Blob) -> Path:
@@ -94,11 +102,11 @@ async def test_tls_with_a_certificate_on_both_sides(tmp_path: Path) -> None:
         "analytics_key": written(tmp_path, "key.pem", client.private_key_pem),
     }
     async with serving(books, tls) as port:
-        assert await call(settings(port, analytics_token=TOKEN, **files)) == [0, 1, 2]
+        assert await call(settings(port, analytics_token=TOKEN, **files)) == ANSWERS
         with pytest.raises(grpc.aio.AioRpcError) as caught:  # no certificate of ours: no connection
             await call(settings(port, analytics_ca=files["analytics_ca"]))
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert books.heard == [("Publish", f"Bearer {TOKEN}", [b"web-1"]), ("Watch", f"Bearer {TOKEN}", [b"web-1"])]
+    assert books.heard == heard(f"Bearer {TOKEN}", [b"web-1"])
 
 
 async def test_a_server_of_another_authority_hears_nothing(tmp_path: Path) -> None:
