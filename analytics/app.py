@@ -22,8 +22,11 @@ import uvloop
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from analytics.access import first
+from analytics.access.origin import is_loopback
 from analytics.api import application as web
 from analytics.config import ConfigError, Settings, variable
+from analytics.ingest import auth, tls
 from analytics.ingest import server as ingest
 from analytics.ingest.commit import Books
 from analytics.live.feed import Feed
@@ -85,6 +88,7 @@ def serve(settings: Settings) -> None:
     configure_logging(settings.log_level)
     engine = _open(settings)
     try:
+        first.ensure(settings, engine, time.time())
         uvloop.run(_run(settings, engine))
     finally:
         engine.dispose()
@@ -115,7 +119,7 @@ async def _run(settings: Settings, engine: Engine) -> None:
     _bind("grpc", settings.grpc_host, settings.grpc_port).close()  # for its error; gRPC binds by address only
     with _bind("http", settings.http_host, settings.http_port) as http_socket:
         service = _construct(settings, engine)
-        service.ingest.add_insecure_port(f"{_bracketed(settings.grpc_host)}:{settings.grpc_port}")
+        tls.listen(service.ingest, f"{_bracketed(settings.grpc_host)}:{settings.grpc_port}", settings)
         await service.ingest.start()
         await _serve(settings, service, http_socket)
 
@@ -143,11 +147,18 @@ def _construct(settings: Settings, engine: Engine) -> _Service:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # who is behind a proxy is decided once, in the gate
         timeout_graceful_shutdown=round(settings.shutdown_grace_s),
     )
     books = Books(engine, ledgers=(), listeners=(Notices(feed, time.time),))
     servicer = ingest.DecisionLog(books.store, _covering(engine), metrics, writer)
-    return _Service(_Http(config, feed), ingest.build(servicer), engine, writer)
+    return _Service(_Http(config, feed), ingest.build(servicer, _guard(settings, engine)), engine, writer)
+
+
+def _guard(settings: Settings, engine: Engine) -> auth.Guard:
+    shared = settings.sidecar_token.get_secret_value() if settings.sidecar_token else ""
+    required = not is_loopback(settings.grpc_host)
+    return auth.Guard(auth.Senders(engine, time.time, required=required, shared_token=shared))
 
 
 def _covering(engine: Engine) -> ingest.Cover:

@@ -1,5 +1,6 @@
 """The tables, as SQLAlchemy Core metadata, one module a concern; store/migrations brings a database to them."""
 
+from analytics.store.tables.access import ACCOUNTS, LOGIN_ATTEMPTS, SESSIONS, TENANTS, TOKENS
 from analytics.store.tables.audit import AUDIT
 from analytics.store.tables.coverage import (
     CALL_COUNTERS,
@@ -17,6 +18,7 @@ from analytics.store.tables.rollups import LABEL_ROLLUPS, ROLLUPS, SERIES
 from analytics.store.tables.schedule import JOB_RUNS, LEASES
 
 __all__ = [
+    "ACCOUNTS",
     "AUDIT",
     "CALL_COUNTERS",
     "COVERAGE_SOURCES",
@@ -27,6 +29,7 @@ __all__ = [
     "JUDGEMENTS",
     "LABEL_ROLLUPS",
     "LEASES",
+    "LOGIN_ATTEMPTS",
     "METADATA",
     "PASS_COUNTERS",
     "PASS_THROUGH",
@@ -35,7 +38,10 @@ __all__ = [
     "ROLLUPS",
     "RULE_VERDICTS",
     "SERIES",
+    "SESSIONS",
     "SIGHTS",
+    "TENANTS",
     "THREATS",
+    "TOKENS",
     "VERDICTS",
 ]
