@@ -24,6 +24,11 @@ from sqlalchemy.exc import DBAPIError
 
 from analytics.api import application as web
 from analytics.config import ConfigError, Settings, variable
+from analytics.control import serve as steering
+from analytics.control.hub import Hub
+from analytics.control.ledgers import BudgetLedger, RiskLedger
+from analytics.control.rules import RulesInForce
+from analytics.control.serve import Control, telling
 from analytics.ingest import server as ingest
 from analytics.ingest.commit import Books
 from analytics.store import coverage, database, records, rollups
@@ -44,10 +49,12 @@ class _Http(uvicorn.Server):
 
 @dataclass(frozen=True, slots=True)
 class _Service:
-    """What runs: two servers, the engine, and the thread that writes."""
+    """What runs: two servers, what steers sidecars, the engine, and the thread that writes."""
 
     http: _Http
     ingest: grpc.aio.Server
+    hub: Hub
+    control: Control
     engine: Engine
     writer: ThreadPoolExecutor
 
@@ -104,8 +111,13 @@ async def _serve(settings: Settings, service: _Service, http_socket: socket.sock
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, setattr, service.http, "should_exit", True)
     _LOG.info("service.started", extra={"http_port": settings.http_port, "grpc_port": settings.grpc_port})
+    tasks = [loop.create_task(work) for work in (service.hub.run(), service.control.run())]
     await service.http.serve(sockets=[http_socket])
     _LOG.info("service.stopping")
+    service.control.stop()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     await service.ingest.stop(settings.shutdown_grace_s)
     service.writer.shutdown(wait=True)
 
@@ -113,7 +125,15 @@ async def _serve(settings: Settings, service: _Service, http_socket: socket.sock
 def _construct(settings: Settings, engine: Engine) -> _Service:
     metrics = Metrics(settings.metrics_label_cap, settings.metrics_series_cap, settings.alert_latency_threshold)
     writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
-    application = web.build(settings, engine, metrics.registry, time.time)
+    hub = Hub(engine, RulesInForce(settings.risk_rule), lambda _connection: {}, time.time, time.monotonic)
+    control = Control(
+        hub,
+        lambda _context, tenant: tenant,
+        telling(engine, writer, time.time),
+        steering.Metrics(metrics.registry),
+        time.time,
+    )
+    application = web.build(settings, engine, metrics.registry, time.time, hub.nudge)
     config = uvicorn.Config(
         application,
         lifespan="off",
@@ -122,9 +142,12 @@ def _construct(settings: Settings, engine: Engine) -> _Service:
         server_header=False,
         timeout_graceful_shutdown=round(settings.shutdown_grace_s),
     )
-    books = Books(engine, ledgers=(), listeners=())
+    rules = RulesInForce(settings.risk_rule)
+    books = Books(engine, ledgers=(RiskLedger(rules, time.time), BudgetLedger(rules)), listeners=())
     servicer = ingest.DecisionLog(books.store, _covering(engine), metrics, writer)
-    return _Service(_Http(config), ingest.build(servicer), engine, writer)
+    server = ingest.build(servicer)
+    steering.add_to(server, control)
+    return _Service(_Http(config), server, hub, control, engine, writer)
 
 
 def _covering(engine: Engine) -> ingest.Cover:

@@ -10,11 +10,25 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sqlalchemy import Engine
 
-from analytics.api import coverage, decisions, docs, errors, health, recommendations, usage
+from analytics.api import (
+    budgets,
+    coverage,
+    decisions,
+    docs,
+    errors,
+    health,
+    policies,
+    policy_changes,
+    policy_trials,
+    recommendations,
+    risk,
+    usage,
+)
 from analytics.api.context import Context
 from analytics.config import Settings
 from analytics.dashboard import pages
 
+_CONTROL = (policies.router, policy_changes.router, policy_trials.router, risk.router, budgets.router)
 # Nothing from elsewhere, nothing inline: text in records comes from attackers.
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -24,8 +38,14 @@ HEADERS = {
 }
 
 
-def build(settings: Settings, engine: Engine, registry: CollectorRegistry, clock: Callable[[], float]) -> FastAPI:
-    """Return the application."""
+def build(
+    settings: Settings,
+    engine: Engine,
+    registry: CollectorRegistry,
+    clock: Callable[[], float],
+    steered: Callable[[], None] = lambda: None,
+) -> FastAPI:
+    """Return the application. steered is called when something changed that sidecars are to be told."""
     application = FastAPI(
         title="Douane analytics",
         version=version("douane"),
@@ -33,9 +53,9 @@ def build(settings: Settings, engine: Engine, registry: CollectorRegistry, clock
         docs_url=None,
         redoc_url=None,
     )
-    application.state.context = Context(settings, engine, clock)
+    application.state.context = Context(settings, engine, clock, steered)
     errors.install(application)
-    for router in (usage.router, coverage.router, recommendations.router, decisions.router, health.router):
+    for router in (usage.router, coverage.router, recommendations.router, decisions.router, health.router, *_CONTROL):
         application.include_router(router)
     docs.install(application)
     pages.install(application)

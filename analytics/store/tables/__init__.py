@@ -1,6 +1,16 @@
 """The tables, as SQLAlchemy Core metadata, one module a concern; store/migrations brings a database to them."""
 
 from analytics.store.tables.audit import AUDIT
+from analytics.store.tables.control import (
+    BUDGET_USE,
+    CONTROL_STATE,
+    POLICIES,
+    POLICY_ACTIVATIONS,
+    POLICY_VERSIONS,
+    RISK_EVENTS,
+    SIDECARS,
+    USERS_RISK,
+)
 from analytics.store.tables.coverage import (
     CALL_COUNTERS,
     COVERAGE_SOURCES,
@@ -15,16 +25,24 @@ from analytics.store.tables.rollups import LABEL_ROLLUPS, ROLLUPS, SERIES
 
 __all__ = [
     "AUDIT",
+    "BUDGET_USE",
     "CALL_COUNTERS",
+    "CONTROL_STATE",
     "COVERAGE_SOURCES",
     "DOOR_CALLS",
     "LABEL_ROLLUPS",
     "METADATA",
     "PASS_COUNTERS",
     "PASS_THROUGH",
+    "POLICIES",
+    "POLICY_ACTIVATIONS",
+    "POLICY_VERSIONS",
     "RECORDS",
+    "RISK_EVENTS",
     "ROLLUPS",
     "SERIES",
+    "SIDECARS",
     "SIGHTS",
     "THREATS",
+    "USERS_RISK",
 ]
