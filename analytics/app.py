@@ -25,10 +25,12 @@ from sqlalchemy.exc import DBAPIError
 from analytics.api import application as web
 from analytics.config import ConfigError, Settings, variable
 from analytics.control import serve as steering
-from analytics.control.hub import Hub
+from analytics.control.hub import Hub, ReadPrices
 from analytics.control.ledgers import BudgetLedger, RiskLedger
+from analytics.control.prices import prices
 from analytics.control.rules import RulesInForce
 from analytics.control.serve import Control, telling
+from analytics.ingest import price
 from analytics.ingest import server as ingest
 from analytics.ingest.commit import Books
 from analytics.store import coverage, database, records, rollups
@@ -125,7 +127,7 @@ async def _serve(settings: Settings, service: _Service, http_socket: socket.sock
 def _construct(settings: Settings, engine: Engine) -> _Service:
     metrics = Metrics(settings.metrics_label_cap, settings.metrics_series_cap, settings.alert_latency_threshold)
     writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
-    hub = Hub(engine, RulesInForce(settings.risk_rule), lambda _connection: {}, time.time, time.monotonic)
+    hub = Hub(engine, RulesInForce(settings.risk_rule), _prices(), time.time, time.monotonic)
     control = Control(
         hub,
         lambda _context, tenant: tenant,
@@ -148,6 +150,12 @@ def _construct(settings: Settings, engine: Engine) -> _Service:
     server = ingest.build(servicer)
     steering.add_to(server, control)
     return _Service(_Http(config), server, hub, control, engine, writer)
+
+
+def _prices() -> ReadPrices:
+    """Return what reads the prices of the models met, for sidecars."""
+    listed = price.load(None)
+    return lambda connection: prices(connection, listed.cost_nanousd, time.time_ns() // 1_000)
 
 
 def _covering(engine: Engine) -> ingest.Cover:

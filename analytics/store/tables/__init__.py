@@ -22,6 +22,7 @@ from analytics.store.tables.coverage import (
 from analytics.store.tables.metadata import METADATA
 from analytics.store.tables.records import RECORDS, THREATS
 from analytics.store.tables.rollups import LABEL_ROLLUPS, ROLLUPS, SERIES
+from analytics.store.tables.schedule import JOB_RUNS, LEASES
 
 __all__ = [
     "AUDIT",
@@ -30,7 +31,9 @@ __all__ = [
     "CONTROL_STATE",
     "COVERAGE_SOURCES",
     "DOOR_CALLS",
+    "JOB_RUNS",
     "LABEL_ROLLUPS",
+    "LEASES",
     "METADATA",
     "PASS_COUNTERS",
     "PASS_THROUGH",
