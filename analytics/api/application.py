@@ -1,14 +1,12 @@
 """The web application: routers, error shape and security headers put together.
 
-In: settings, engine, metrics registry, clock. Out: an ASGI application. Never: a socket, a thread, a global.
+In: what endpoints work with, the metrics registry. Out: an ASGI application. Never: a socket, a thread, a global.
 """
 
-from collections.abc import Callable
 from importlib.metadata import version
 
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from sqlalchemy import Engine
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,6 +14,7 @@ from analytics.api import (
     accounts,
     audit,
     auth,
+    budgets,
     coverage,
     decisions,
     docs,
@@ -23,7 +22,11 @@ from analytics.api import (
     export,
     health,
     opinions,
+    policies,
+    policy_changes,
+    policy_trials,
     recommendations,
+    risk,
     session,
     stream,
     tenants,
@@ -32,13 +35,12 @@ from analytics.api import (
     usage_lists,
 )
 from analytics.api.context import Context
-from analytics.config import Settings
 from analytics.dashboard import login, pages
-from analytics.live.feed import Feed
 
 # One router a noun, in the order of the documentation.
 ROUTERS = (
     *(usage, usage_lists, coverage, recommendations, decisions, opinions, export, stream),
+    *(policies, policy_changes, policy_trials, risk, budgets),
     *(session, accounts, tokens, tenants, audit, health),
 )
 
@@ -51,14 +53,8 @@ HEADERS = {
 }
 
 
-def build(
-    settings: Settings,
-    engine: Engine,
-    registry: CollectorRegistry,
-    clock: Callable[[], float],
-    feed: Feed | None = None,
-) -> FastAPI:
-    """Return the application. Without a feed it has one of its own, in which nothing happens."""
+def build(context: Context, registry: CollectorRegistry) -> FastAPI:
+    """Return the application."""
     application = FastAPI(
         title="Douane analytics",
         version=version("douane"),
@@ -66,7 +62,7 @@ def build(
         docs_url=None,
         redoc_url=None,
     )
-    context = application.state.context = Context(settings, engine, clock, feed or Feed(clock))
+    application.state.context = context
     errors.install(application)
     auth.install(application, context)
     for module in ROUTERS:

@@ -2,6 +2,16 @@
 
 from analytics.store.tables.access import ACCOUNTS, LOGIN_ATTEMPTS, SESSIONS, TENANTS, TOKENS
 from analytics.store.tables.audit import AUDIT
+from analytics.store.tables.control import (
+    BUDGET_USE,
+    CONTROL_STATE,
+    POLICIES,
+    POLICY_ACTIVATIONS,
+    POLICY_VERSIONS,
+    RISK_EVENTS,
+    SIDECARS,
+    USERS_RISK,
+)
 from analytics.store.tables.coverage import (
     CALL_COUNTERS,
     COVERAGE_SOURCES,
@@ -20,7 +30,9 @@ from analytics.store.tables.schedule import JOB_RUNS, LEASES
 __all__ = [
     "ACCOUNTS",
     "AUDIT",
+    "BUDGET_USE",
     "CALL_COUNTERS",
+    "CONTROL_STATE",
     "COVERAGE_SOURCES",
     "DOOR_CALLS",
     "FEEDBACK",
@@ -33,15 +45,21 @@ __all__ = [
     "METADATA",
     "PASS_COUNTERS",
     "PASS_THROUGH",
+    "POLICIES",
+    "POLICY_ACTIVATIONS",
+    "POLICY_VERSIONS",
     "RECORDS",
     "REPORTS",
+    "RISK_EVENTS",
     "ROLLUPS",
     "RULE_VERDICTS",
     "SERIES",
     "SESSIONS",
+    "SIDECARS",
     "SIGHTS",
     "TENANTS",
     "THREATS",
     "TOKENS",
+    "USERS_RISK",
     "VERDICTS",
 ]
