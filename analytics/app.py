@@ -69,6 +69,17 @@ def migrate(settings: Settings) -> None:
     _open(settings).dispose()
 
 
+@contextlib.contextmanager
+def opened(settings: Settings) -> Iterator[Engine]:
+    """Yield the engine of the settings' database, its schema up to date. Raises: ConfigError."""
+    configure_logging("warning")  # for commands that talk to a person
+    engine = _open(settings)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
 def serve(settings: Settings) -> None:
     """Run the service until a signal ends it. Raises: ConfigError."""
     configure_logging(settings.log_level)

@@ -13,13 +13,19 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics.api import (
+    costs,
     coverage,
     decisions,
     docs,
     errors,
+    export,
     health,
+    latency,
     opinions,
+    quality,
     recommendations,
+    security,
+    security_users,
     stream,
     usage,
     usage_lists,
@@ -30,7 +36,23 @@ from analytics.dashboard import pages
 from analytics.live.feed import Feed
 
 # One router a noun, in the order of the documentation.
-ROUTERS = (usage, usage_lists, coverage, recommendations, decisions, opinions, stream, health)
+ROUTERS = (
+    *(
+        usage,
+        usage_lists,
+        costs,
+        latency,
+        quality,
+        security,
+        decisions,
+        opinions,
+        stream,
+        coverage,
+        recommendations,
+        export,
+    ),
+    *(security_users, health),
+)
 
 # Nothing from elsewhere, nothing inline: text in records comes from attackers.
 HEADERS = {

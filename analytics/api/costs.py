@@ -5,7 +5,7 @@ and a sum of which nothing is known is null, never 0.
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -28,7 +28,9 @@ _KEYS: dict[By, tuple[str, ...]] = {"user": ("tenant", "user")}
 class Spent(BaseModel):
     """What was spent."""
 
-    cost_usd: float | None = Field(description="US dollars of the priced requests; null when none was.", examples=[3.21])
+    cost_usd: float | None = Field(
+        description="US dollars of the priced requests; null when none was.", examples=[3.21]
+    )
     priced_requests: int = Field(description="Requests whose cost is known.", examples=[1100])
     unpriced_requests: int = Field(
         description="Requests that went on to a provider and whose cost is not known: no price, or no usage told.",
@@ -61,7 +63,9 @@ class Costs(BaseModel):
     by: str = Field(description="What `items` are listed by.", examples=["model"])
     items: list[SpentOn] = Field(description="Most expensive first.")
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page of items.", examples=[None])
-    days: list[SpentDay] = Field(description="Every day the window touches, in order; what lies outside of it left out.")
+    days: list[SpentDay] = Field(
+        description="Every day the window touches, in order; what lies outside of it left out."
+    )
 
 
 class Listed(Page):
@@ -98,7 +102,7 @@ def _item(key: tuple[str, ...], totals: Totals) -> SpentOn:
     return SpentOn(name=key[-1], tenant=key[0] if len(key) > 1 else None, **_spent(totals))
 
 
-def _spent(totals: Totals) -> dict[str, float | int | None]:
+def _spent(totals: Totals) -> dict[str, Any]:
     return {
         "cost_usd": totals.cost_usd,
         "priced_requests": totals.priced,

@@ -122,8 +122,8 @@ class DecisionPage(BaseModel):
     )
 
 
-class Narrowing(BaseModel):
-    """The query of a page."""
+class Filters(BaseModel):
+    """What decisions are narrowed to: of a page, of an export."""
 
     model_config = ConfigDict(populate_by_name=True, extra="forbid")
 
@@ -151,21 +151,16 @@ class Narrowing(BaseModel):
     to: Moment | None = Field(
         default=None, description="First moment no longer asked for.", examples=["2026-11-25T00:00:00Z"]
     )
-    limit: Limit = 50
-    cursor: DecisionId | None = Field(
-        default=None, description="The previous page's next_cursor.", examples=["0199d1c2a4b07c3e8f2a6b1d4e5f6071"]
-    )
 
-    def filter(self, tenant: str | None) -> search.Filter:
+    def filter(self) -> records.Filter:
         """Return the store's words for it."""
         equal = {"applied": self.action}
         equal |= {
             name: getattr(self, name)
-            for name in ("outcome", "level", "user", "model", "provider", "endpoint", "session")
+            for name in ("outcome", "level", "tenant", "user", "model", "provider", "endpoint", "session")
         }
-        return search.Filter(
+        return records.Filter(
             equal={name: value for name, value in equal.items() if value is not None},
-            tenant=tenant,
             min_score=self.min_score,
             threat_type=self.threat_type,
             rule_id=self.rule,
@@ -174,12 +169,21 @@ class Narrowing(BaseModel):
         )
 
 
+class Narrowing(Filters):
+    """The query of a page."""
+
+    limit: Limit = 50
+    cursor: DecisionId | None = Field(
+        default=None, description="The previous page's next_cursor.", examples=["0199d1c2a4b07c3e8f2a6b1d4e5f6071"]
+    )
+
+
 @router.get("/api/decisions", summary="Search decisions", responses=responses(401, 403, 422, 503))
 def decisions(context: Use, who: Viewer, query: Annotated[Narrowing, Query()]) -> DecisionPage:
     """Return a page of decisions that pass every filter, newest first."""
-    asked = query.filter(scope(who, query.tenant))
+    asked, tenant = query.filter(), scope(who, query.tenant)
     with context.engine.connect() as connection:
-        found = search.page(connection, asked, query.limit, query.cursor)
+        found = search.page(connection, asked, tenant, query.limit, query.cursor)
         judged = verdicts.newest(connection, [row.decision_id for row in found.rows])
     return DecisionPage(
         decisions=[Decision.model_validate(_fields(row, judged.get(row.decision_id))) for row in found.rows],

@@ -34,7 +34,9 @@ class QualityCounts(BaseModel):
     retry_rate: float | None = Field(description="retries / total_requests, 0..1.", examples=[0.02])
     avg_prompt_chars: float | None = Field(description="Mean length of a prompt, in characters.", examples=[812.5])
     avg_response_chars: float | None = Field(description="Mean length of an answer, in characters.", examples=[604.0])
-    avg_prompt_tokens: float | None = Field(description="Mean tokens of a prompt, of answered requests.", examples=[181.8])
+    avg_prompt_tokens: float | None = Field(
+        description="Mean tokens of a prompt, of answered requests.", examples=[181.8]
+    )
     avg_completion_tokens: float | None = Field(description="Mean tokens of an answer.", examples=[45.5])
 
 
@@ -70,7 +72,8 @@ class QualityBody(BaseModel):
     window: WindowBody = Field(description="What the numbers are about.")
     total: QualityCounts = Field(description="The window as a whole.")
     finish_reasons: dict[str, int] = Field(
-        description="Why models stopped, in their providers' words, most frequent first.", examples=[{"stop": 980, "length": 12}]
+        description="Why models stopped, in their providers' words, most frequent first.",
+        examples=[{"stop": 980, "length": 12}],
     )
     satisfaction: SatisfactionBody = Field(description="How users rated answers.")
     by: str = Field(description="What `items` are listed by.", examples=["model"])

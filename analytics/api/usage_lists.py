@@ -94,7 +94,9 @@ class Heatmap(BaseModel):
     cells: list[HeatCell] = Field(description="168 hours, Monday 0:00 first; those without requests hold zeros.")
 
 
-def rank(connection: Connection, asked: Question, keys: tuple[str, ...], query: Ordered, least: int = 0) -> tuple[Pairs, str | None]:
+def rank(
+    connection: Connection, asked: Question, keys: tuple[str, ...], query: Ordered, least: int = 0
+) -> tuple[Pairs, str | None]:
     """Return one page of a list by the keys, and its next_cursor; what has less than `least` is left out.
 
     Raises: ApiError for a cursor of another list.

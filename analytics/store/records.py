@@ -37,6 +37,7 @@ class Filter:
     threat_type: str | None = None
     from_unix_us: int | None = None
     to_unix_us: int | None = None
+    rule_id: str | None = None
 
 
 def store(connection: Connection, rows: Sequence[DecisionRow]) -> Stored:
@@ -104,10 +105,15 @@ def _write(connection: Connection, rows: Sequence[DecisionRow], replaced: Sequen
     for given in _by_day(connection.dialect, replaced):
         for table in (THREATS, RECORDS):
             connection.execute(_delete(connection.dialect, table), given)
-    records = [(*_RECORD_VALUES(row), _JSON.encode(row.detail).decode()) for row in rows]
+    records = [values(row) for row in rows]
     threats = [(row.decision_id, *_THREAT_VALUES(threat)) for row in rows for threat in row.threats]
     bulk.append(connection, RECORDS, records)
     bulk.append(connection, THREATS, threats)
+
+
+def values(row: DecisionRow) -> bulk.Row:
+    """Return a record's columns, as drivers take them."""
+    return (*_RECORD_VALUES(row), _JSON.encode(row.detail).decode())
 
 
 def read(connection: Connection, ids: Sequence[str]) -> dict[str, DecisionRow]:
@@ -120,7 +126,7 @@ def read(connection: Connection, ids: Sequence[str]) -> dict[str, DecisionRow]:
 
 def page(connection: Connection, narrowed: Filter, limit: int, before: str | None = None) -> list[DecisionRow]:
     """Return at most `limit` records that pass the filter, newest first, those before the id `before` only."""
-    statement = select(RECORDS).where(*_conditions(narrowed)).order_by(RECORDS.c.decision_id.desc()).limit(limit)
+    statement = select(RECORDS).where(*conditions(narrowed)).order_by(RECORDS.c.decision_id.desc()).limit(limit)
     if before is not None:
         statement = statement.where(RECORDS.c.decision_id < before)
     return _with_threats(connection, statement)
@@ -144,7 +150,8 @@ def last_started_unix_us(connection: Connection) -> int | None:
     return connection.execute(statement).scalar()
 
 
-def _conditions(narrowed: Filter) -> Iterable[ColumnElement[bool]]:
+def conditions(narrowed: Filter) -> Iterable[ColumnElement[bool]]:
+    """Yield what a row of RECORDS must meet to pass the filter."""
     for name, value in narrowed.equal.items():
         yield RECORDS.c[name] == value
     if narrowed.min_score is not None:
@@ -152,6 +159,8 @@ def _conditions(narrowed: Filter) -> Iterable[ColumnElement[bool]]:
     if narrowed.threat_type is not None:
         same = THREATS.c.decision_id == RECORDS.c.decision_id
         yield exists().where(same, THREATS.c.type == narrowed.threat_type)
+    if narrowed.rule_id is not None:
+        yield exists().where(THREATS.c.decision_id == RECORDS.c.decision_id, THREATS.c.rule_id == narrowed.rule_id)
     if narrowed.from_unix_us is not None:
         yield RECORDS.c.started_unix_us >= narrowed.from_unix_us
     if narrowed.to_unix_us is not None:
