@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from analytics.api.bodies import COUNTED, Counts, Quantiles, TimelineBucket, bucket, counts, quantiles
 from analytics.api.context import Use
@@ -25,6 +26,15 @@ from analytics.store.cubes import Slice
 
 router = APIRouter(tags=["security"])
 _TOP = 20
+
+
+class _Rest(PathConvertor):
+    """The rest of a path, line ends too: Starlette's own `path` stops at them, and a user's name may hold any."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("rest", _Rest())
 
 
 class ByRisk(Ordered):
@@ -101,7 +111,7 @@ def users(context: Use, asked: Whole, query: Annotated[ByRisk, Query()]) -> Risk
     return RiskyUsers(window=asked.span.body, users=found, next_cursor=following)
 
 
-@router.get("/api/security/users/{user:path}", summary="One user", responses=responses(401, 403, 404, 422, 503))
+@router.get("/api/security/users/{user:rest}", summary="One user", responses=responses(401, 403, 404, 422, 503))
 def user_whole(
     context: Use,
     asked: Whole,
