@@ -152,15 +152,16 @@ class Filters(BaseModel):
         default=None, description="First moment no longer asked for.", examples=["2026-11-25T00:00:00Z"]
     )
 
-    def filter(self) -> records.Filter:
+    def filter(self, tenant: str | None) -> search.Filter:
         """Return the store's words for it."""
         equal = {"applied": self.action}
         equal |= {
             name: getattr(self, name)
-            for name in ("outcome", "level", "tenant", "user", "model", "provider", "endpoint", "session")
+            for name in ("outcome", "level", "user", "model", "provider", "endpoint", "session")
         }
-        return records.Filter(
+        return search.Filter(
             equal={name: value for name, value in equal.items() if value is not None},
+            tenant=tenant,
             min_score=self.min_score,
             threat_type=self.threat_type,
             rule_id=self.rule,
@@ -181,9 +182,9 @@ class Narrowing(Filters):
 @router.get("/api/decisions", summary="Search decisions", responses=responses(401, 403, 422, 503))
 def decisions(context: Use, who: Viewer, query: Annotated[Narrowing, Query()]) -> DecisionPage:
     """Return a page of decisions that pass every filter, newest first."""
-    asked, tenant = query.filter(), scope(who, query.tenant)
+    asked = query.filter(scope(who, query.tenant))
     with context.engine.connect() as connection:
-        found = search.page(connection, asked, tenant, query.limit, query.cursor)
+        found = search.page(connection, asked, query.limit, query.cursor)
         judged = verdicts.newest(connection, [row.decision_id for row in found.rows])
     return DecisionPage(
         decisions=[Decision.model_validate(_fields(row, judged.get(row.decision_id))) for row in found.rows],

@@ -8,14 +8,14 @@ Bounds: SCAN_ROWS narrow rows and `limit` whole ones.
 Never: text of a record inside a statement.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, select
 from sqlalchemy import text as sql_text
 
 from analytics.store import records
-from analytics.store.records import Filter
 from analytics.store.tables import RECORDS, THREATS
 from analytics.store.tables.records import REFUSED, RISKY, UNANSWERED
 from analytics.types import DecisionRow
@@ -29,6 +29,19 @@ _MEDIUM_SCORE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """What is searched for; None asks for nothing. equal holds columns of records. Times are half-open [from, to)."""
+
+    equal: Mapping[str, str] = field(default_factory=dict)
+    tenant: str | None = None
+    min_score: float | None = None
+    threat_type: str | None = None
+    rule_id: str | None = None
+    from_unix_us: int | None = None
+    to_unix_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """One page, newest first; after is where the next one begins, None when nothing is left."""
 
@@ -36,18 +49,12 @@ class Found:
     after: str | None
 
 
-def page(connection: Connection, asked: Filter, tenant: str | None, limit: int, before: str | None = None) -> Found:
-    """Return at most `limit` decisions of a tenant (None: of all), those before the id `before` only, and where to go on."""
-    if tenant is not None:
-        asked = replace(asked, equal={**asked.equal, "tenant": tenant})
+def page(connection: Connection, asked: Filter, limit: int, before: str | None = None) -> Found:
+    """Return at most `limit` decisions, those before the id `before` only, and where to go on."""
     candidates = _candidates(asked, before)
     inner = candidates.limit(SCAN_ROWS).subquery("c")
     joined = select(inner.c.decision_id).join(RECORDS, RECORDS.c.decision_id == inner.c.decision_id)
-    wanted = (
-        joined.where(*records.conditions(replace(asked, threat_type=None)))
-        .order_by(inner.c.decision_id.desc())
-        .limit(limit + 1)
-    )
+    wanted = joined.where(*conditions(asked)).order_by(inner.c.decision_id.desc()).limit(limit + 1)
     ids = list(connection.execute(wanted).scalars())
     held = records.read(connection, ids[:limit])
     rows = tuple(held[one] for one in ids[:limit] if one in held)
@@ -74,12 +81,12 @@ def ids_within(
     from_unix_us: int | None, to_unix_us: int | None, column: ColumnElement[Any] = RECORDS.c.decision_id
 ) -> list[ColumnElement[bool]]:
     """Return the conditions that ids of exchanges of a time fulfil: a few more pass them (_SLACK_US), no fewer."""
-    conditions = []
+    bounds = []
     if from_unix_us is not None:
-        conditions.append(column >= _id_at(from_unix_us - _SLACK_US))
+        bounds.append(column >= _id_at(from_unix_us - _SLACK_US))
     if to_unix_us is not None:
-        conditions.append(column < _id_at(to_unix_us + _SLACK_US))
-    return conditions
+        bounds.append(column < _id_at(to_unix_us + _SLACK_US))
+    return bounds
 
 
 def _lead(asked: Filter) -> list[ColumnElement[bool]]:
@@ -93,7 +100,7 @@ def _lead(asked: Filter) -> list[ColumnElement[bool]]:
         return [_partial(UNANSWERED)]
     if equal.get("level", "low") != "low" or (asked.min_score or 0) >= _MEDIUM_SCORE:
         return [_partial(RISKY)]
-    return [RECORDS.c.tenant == equal["tenant"]] if "tenant" in equal else []
+    return [] if asked.tenant is None else [RECORDS.c.tenant == asked.tenant]
 
 
 def _partial(condition: Any) -> ColumnElement[bool]:
@@ -103,3 +110,28 @@ def _partial(condition: Any) -> ColumnElement[bool]:
 
 def _id_at(unix_us: int) -> str:
     return f"{max(unix_us, 0) // 1_000:012x}"
+
+
+def conditions(asked: Filter) -> Iterable[ColumnElement[bool]]:
+    """Yield what a record must fulfil to pass the filter."""
+    for name, value in asked.equal.items():
+        yield RECORDS.c[name] == value
+    if asked.tenant is not None:
+        yield RECORDS.c.tenant == asked.tenant
+    if asked.min_score is not None:
+        yield RECORDS.c.score >= asked.min_score
+    if asked.from_unix_us is not None:
+        yield RECORDS.c.started_unix_us >= asked.from_unix_us
+    if asked.to_unix_us is not None:
+        yield RECORDS.c.started_unix_us < asked.to_unix_us
+    if asked.threat_type is not None:
+        yield (
+            select(THREATS.c.position)
+            .where(THREATS.c.decision_id == RECORDS.c.decision_id, THREATS.c.type == asked.threat_type)
+            .exists()
+        )
+    if asked.rule_id is not None:
+        fired = select(THREATS.c.position).where(
+            THREATS.c.decision_id == RECORDS.c.decision_id, THREATS.c.rule_id == asked.rule_id
+        )
+        yield fired.exists()

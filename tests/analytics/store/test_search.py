@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from analytics.store import search
-from analytics.store.records import Filter
+from analytics.store.search import Filter
 from analytics.types import DecisionRow
 from tests.analytics.books import fill, varied
 
@@ -16,11 +16,8 @@ MIDDLE = ROWS[200].started_unix_us
 
 CASES: list[tuple[Filter, Callable[[DecisionRow], bool]]] = [
     (Filter(), bool),
-    (Filter({"tenant": "shop"}), lambda row: row.tenant == "shop"),
-    (
-        Filter({"user": "équipe/データ", "tenant": "bank"}),
-        lambda row: (row.user, row.tenant) == ("équipe/データ", "bank"),
-    ),
+    (Filter(tenant="shop"), lambda row: row.tenant == "shop"),
+    (Filter({"user": "équipe/データ"}, "bank"), lambda row: (row.user, row.tenant) == ("équipe/データ", "bank")),
     (Filter({"applied": "deny"}), lambda row: row.applied == "deny"),
     (Filter({"applied": "allow", "level": "critical"}), lambda row: row.applied == "allow" and row.level == "critical"),
     (
@@ -32,7 +29,7 @@ CASES: list[tuple[Filter, Callable[[DecisionRow], bool]]] = [
     (Filter({"level": "critical"}, rule_id="pii_leak.some_rule"), lambda _row: False),
     (Filter(rule_id="pii_leak.some_rule"), lambda row: any(one.rule_id == "pii_leak.some_rule" for one in row.threats)),
     (Filter(threat_type="jailbreak"), lambda row: any(one.type == "jailbreak" for one in row.threats)),
-    (Filter({"tenant": "shop"}, threat_type="jailbreak"), lambda row: row.tenant == "shop" and bool(row.threats)),
+    (Filter(threat_type="jailbreak", tenant="shop"), lambda row: row.tenant == "shop" and bool(row.threats)),
     (Filter(from_unix_us=MIDDLE), lambda row: row.started_unix_us >= MIDDLE),
     (Filter(to_unix_us=MIDDLE), lambda row: row.started_unix_us < MIDDLE),
     (Filter(from_unix_us=-(2**62), to_unix_us=2**62), bool),
@@ -44,7 +41,7 @@ def walked(engine: Engine, asked: Filter, limit: int) -> list[str]:
     before = None
     with engine.connect() as connection:
         while True:
-            found = search.page(connection, asked, None, limit, before)
+            found = search.page(connection, asked, limit, before)
             assert len(found.rows) <= limit
             ids += [row.decision_id for row in found.rows]
             before = found.after
@@ -68,7 +65,7 @@ def test_a_page_looks_at_so_many_rows_and_no_more(engine: Engine, monkeypatch: p
     fill(engine, ROWS[:50])
     monkeypatch.setattr(search, "SCAN_ROWS", 20)
     with engine.connect() as connection:
-        found = search.page(connection, Filter({"model": "nobody has it"}), None, 10)
+        found = search.page(connection, Filter({"model": "nobody has it"}), 10)
     assert (found.rows, found.after) == ((), ROWS[30].decision_id)
 
 
@@ -79,7 +76,7 @@ def test_a_page_looks_at_so_many_rows_and_no_more(engine: Engine, monkeypatch: p
         (Filter({"applied": "deny"}), "records_refused"),
         (Filter({"outcome": "denied"}), "records_unanswered"),
         (Filter({"level": "high"}), "records_risky"),
-        (Filter({"tenant": "shop"}), "records_tenant"),
+        (Filter(tenant="shop"), "records_tenant"),
         (Filter(threat_type="jailbreak"), "threats_type"),
     ],
 )
