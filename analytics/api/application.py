@@ -1,18 +1,20 @@
 """The web application: routers, error shape and security headers put together.
 
-In: settings, engine, metrics registry, clock. Out: an ASGI application. Never: a socket, a thread, a global.
+In: what endpoints work with, the metrics registry. Out: an ASGI application. Never: a socket, a thread, a global.
 """
 
-from collections.abc import Callable
 from importlib.metadata import version
 
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from sqlalchemy import Engine
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics.api import (
+    accounts,
+    audit,
+    auth,
+    budgets,
     costs,
     coverage,
     decisions,
@@ -22,24 +24,30 @@ from analytics.api import (
     health,
     latency,
     opinions,
+    policies,
+    policy_changes,
+    policy_trials,
     quality,
     recommendations,
+    risk,
     security,
     security_users,
+    session,
     stream,
+    tenants,
+    tokens,
     usage,
     usage_lists,
 )
 from analytics.api.context import Context
-from analytics.config import Settings
-from analytics.dashboard import pages
-from analytics.live.feed import Feed
+from analytics.dashboard import login, pages
 
 # One router a noun, in the order of the documentation.
 ROUTERS = (
     *(usage, usage_lists, security, decisions, opinions, stream, costs, latency, quality, export),
-    *(coverage, recommendations, health),
-    security_users,  # the last: it takes whatever begins with /api/security/users/
+    *(coverage, recommendations, policies, policy_changes, policy_trials, risk, budgets),
+    *(session, accounts, tokens, tenants, audit, health),
+    security_users,  # the last: it takes what else begins with /api/security/users/
 )
 
 # Nothing from elsewhere, nothing inline: text in records comes from attackers.
@@ -51,14 +59,8 @@ HEADERS = {
 }
 
 
-def build(
-    settings: Settings,
-    engine: Engine,
-    registry: CollectorRegistry,
-    clock: Callable[[], float],
-    feed: Feed | None = None,
-) -> FastAPI:
-    """Return the application. Without a feed it has one of its own, in which nothing happens."""
+def build(context: Context, registry: CollectorRegistry) -> FastAPI:
+    """Return the application."""
     application = FastAPI(
         title="Douane analytics",
         version=version("douane"),
@@ -66,12 +68,14 @@ def build(
         docs_url=None,
         redoc_url=None,
     )
-    application.state.context = Context(settings, engine, clock, feed or Feed(clock))
+    application.state.context = context
     errors.install(application)
+    auth.install(application, context)
     for module in ROUTERS:
         application.include_router(module.router)
     docs.install(application)
     pages.install(application)
+    login.install(application)
     application.add_middleware(_WithHeaders)
     _serve_metrics(application, registry)
     return application
@@ -98,5 +102,7 @@ class _WithHeaders:
 
 def _serve_metrics(application: FastAPI, registry: CollectorRegistry) -> None:
     @application.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
+    def metrics(who: auth.Whoever) -> Response:
+        if who.who is not None:
+            auth.whole(who.who)  # the series name users of every tenant
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})

@@ -13,12 +13,13 @@ from analytics.live.feed import Feed
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The service as an endpoint sees it. clock returns seconds since 1970 UTC."""
+    """The service as an endpoint sees it. clock returns seconds since 1970 UTC; steered says that sidecars are to be told."""
 
     settings: Settings
     engine: Engine
     clock: Callable[[], float]
     feed: Feed
+    steered: Callable[[], None] = lambda: None
 
 
 def _context(request: Request) -> Context:
