@@ -13,6 +13,7 @@ from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from analytics.config.alerts import AlertSettings
 from analytics.config.fields import PREFIX, ConfigError
 from analytics.config.servers import ServerSettings
 from analytics.config.store import StoreSettings
@@ -22,7 +23,7 @@ __all__ = ["ENGINES", "PREFIX", "ConfigError", "Settings", "load", "variable"]
 ENGINES = ("sqlite", "postgresql+psycopg")
 
 
-class Settings(StoreSettings, ServerSettings, ThresholdSettings):
+class Settings(StoreSettings, ServerSettings, ThresholdSettings, AlertSettings):
     """The settings of the analytics service."""
 
     model_config = SettingsConfigDict(

@@ -1,5 +1,6 @@
 """The tables, as SQLAlchemy Core metadata, one module a concern; store/migrations brings a database to them."""
 
+from analytics.store.tables.alerts import ALERTS, CHANNELS, DELIVERIES, SIGHTINGS, SILENCES
 from analytics.store.tables.audit import AUDIT
 from analytics.store.tables.coverage import (
     CALL_COUNTERS,
@@ -14,9 +15,12 @@ from analytics.store.tables.records import RECORDS, THREATS
 from analytics.store.tables.rollups import LABEL_ROLLUPS, ROLLUPS, SERIES
 
 __all__ = [
+    "ALERTS",
     "AUDIT",
     "CALL_COUNTERS",
+    "CHANNELS",
     "COVERAGE_SOURCES",
+    "DELIVERIES",
     "DOOR_CALLS",
     "LABEL_ROLLUPS",
     "METADATA",
@@ -25,6 +29,8 @@ __all__ = [
     "RECORDS",
     "ROLLUPS",
     "SERIES",
+    "SIGHTINGS",
     "SIGHTS",
+    "SILENCES",
     "THREATS",
 ]
