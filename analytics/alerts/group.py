@@ -9,28 +9,23 @@ Never: I/O, a clock, chance; ids are handed in.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from analytics.alerts.wanted import silenced, wants
 from analytics.config import Settings
-from analytics.types.alerts import KEPT_DECISIONS, Alert, Channel, Occurrence, Outgoing, Silence, rank
-
-Key = tuple[str, str]  # tenant, key
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What the store holds that concerns a batch.
-
-    Shape: alerts are the unresolved ones by tenant and key; waiting (alert, channel) pairs whose notice has not left; told
-    channels that had a notice, by alert; opened counts alerts of (tenant, rule) opened in the burst window.
-    """
-
-    alerts: Mapping[Key, Alert] = field(default_factory=dict)
-    waiting: frozenset[tuple[str, str]] = frozenset()
-    told: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    opened: Mapping[Key, int] = field(default_factory=dict)
+from analytics.types.alerts import (
+    KEPT_DECISIONS,
+    Alert,
+    AlertKey,
+    Channel,
+    Held,
+    Occurrence,
+    Outgoing,
+    Plan,
+    Silence,
+    rank,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +39,7 @@ class Around:
     new_id: Callable[[], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be written: alerts new or changed, notices new."""
-
-    alerts: tuple[Alert, ...] = ()
-    notices: tuple[Outgoing, ...] = ()
-
-
-def keys(occurrences: Iterable[Occurrence]) -> list[Key]:
+def keys(occurrences: Iterable[Occurrence]) -> list[AlertKey]:
     """Return the keys that a batch may touch: its own, and those of floods."""
     found = [(one.tenant, key) for one in occurrences for key in (one.key, flood_key(one.rule))]
     return list(dict.fromkeys(found))
@@ -103,7 +90,7 @@ def _flooded(one: Occurrence) -> Occurrence:
 
 def _merged(occurrences: Iterable[Occurrence]) -> list[Occurrence]:
     """Return one occurrence a key: the worst of each, the newest among equals, counts added up."""
-    found: dict[Key, Occurrence] = {}
+    found: dict[AlertKey, Occurrence] = {}
     for one in occurrences:
         key = (one.tenant, one.key)
         held = found.get(key)
@@ -146,28 +133,36 @@ def _opened(one: Occurrence, around: Around) -> Alert:
 
 
 def _joined(alert: Alert, one: Occurrence, around: Around) -> Alert:
-    shown = _shown(one) if _worse(one.level, one.score, alert.level, alert.score) else {}
+    worst = _showing(alert, one) if _worse(one.level, one.score, alert.level, alert.score) else alert
     count = alert.count + one.count
     least = one.level if rank(one.level) > rank(alert.level) else alert.level
     level = _risen(least, one.rule, count, around.settings)
     if rank(level) > rank(alert.level):  # somebody acknowledged something lesser
-        shown |= {"acknowledged_unix_us": None, "acknowledged_by": ""}
+        worst = replace(worst, acknowledged_unix_us=None, acknowledged_by="")
     decisions = dict.fromkeys((one.decision_id, *alert.decisions) if one.decision_id else alert.decisions)
     return replace(
-        alert,
+        worst,
         level=level,
         count=count,
         first_unix_us=min(alert.first_unix_us, one.moment_unix_us),
         last_unix_us=max(alert.last_unix_us, one.moment_unix_us),
         touched_unix_us=around.now_unix_us,
         decisions=tuple(decisions)[:KEPT_DECISIONS],
-        **shown,
     )
 
 
-def _shown(one: Occurrence) -> dict[str, object]:
-    names = ("title", "text", "user", "model", "endpoint", "score", "facts")
-    return {name: getattr(one, name) for name in names}
+def _showing(alert: Alert, one: Occurrence) -> Alert:
+    """Return an alert with the words of an occurrence."""
+    return replace(
+        alert,
+        title=one.title,
+        text=one.text,
+        user=one.user,
+        model=one.model,
+        endpoint=one.endpoint,
+        score=one.score,
+        facts=one.facts,
+    )
 
 
 def _risen(level: str, rule: str, count: int, settings: Settings) -> str:

@@ -44,7 +44,7 @@ def decide(
         return Drop(f"the alert is {alert.state}")
     if silenced(alert, silences, now_unix_us) is not None and outgoing.kind != "resolved":
         return Drop("the alert is silenced", silenced=True)
-    end = quiet.until(channel.quiet, now_unix_us) if alert.level != "critical" else None
+    end = quiet.until(quiet.parse(channel.quiet), now_unix_us) if alert.level != "critical" else None
     return Send() if end is None else Wait(end)
 
 

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 from analytics.types.alerts import Alert, Notice
 
-TITLE_CHARS = 150  # the least that a channel shows of a title: Slack's header block, api.slack.com/reference/block-kit, 2026-11
+TITLE_CHARS = (
+    150  # the least that a channel shows of a title: Slack's header block, api.slack.com/reference/block-kit, 2026-11
+)
 VALUE_CHARS = 300
 TEXT_CHARS = 1_500
 LABEL_CHARS = 40

@@ -44,7 +44,9 @@ class AlertRuleSettings(BaseSettings):
         default=900, ge=120, le=7_200, description="Seconds that error rate and latency drift are looked at over."
     )
     alert_least_calls: int = Field(
-        default=30, ge=1, description="Calls below which a share or a quantile of a window says nothing (rule of thumb)."
+        default=30,
+        ge=1,
+        description="Calls below which a share or a quantile of a window says nothing (rule of thumb).",
     )
     alert_error_rate: float = Field(
         default=0.1, gt=0, le=1, description="Share of failed calls of a model that is a WARNING."
@@ -80,7 +82,9 @@ class AlertRuleSettings(BaseSettings):
         default=50, ge=1, description="Calls that the same stretch of the last days usually had (median), for that."
     )
     alert_sidecar_silent_s: int = Field(
-        default=300, ge=60, description="Seconds without a coverage report of a running sidecar: 20 reports are missing."
+        default=300,
+        ge=60,
+        description="Seconds without a coverage report of a running sidecar: 20 reports are missing.",
     )
 
 
@@ -95,7 +99,9 @@ class AlertHandlingSettings(BaseSettings):
     )
     # Prometheus Alertmanager's repeat_interval, prometheus.io/docs/alerting/latest/configuration, 2026-11.
     alert_renotify_s: int = Field(
-        default=14_400, ge=60, description="Seconds after which an alert that goes on is told again, unless acknowledged."
+        default=14_400,
+        ge=60,
+        description="Seconds after which an alert that goes on is told again, unless acknowledged.",
     )
     alert_burst: int = Field(
         default=20, ge=1, description="Alerts of one rule in alert_burst_window_s; further ones join one alert."
@@ -167,7 +173,9 @@ class AlertChannelSettings(BaseSettings):
         default=SecretStr(""), validation_alias=also("ALERT_WEBHOOK_URL"), description="Gets alerts as signed JSON."
     )
     alert_webhook_secret: SecretStr = Field(
-        default=SecretStr(""), validation_alias=also("ALERT_WEBHOOK_SECRET"), description="Signs them (Standard Webhooks)."
+        default=SecretStr(""),
+        validation_alias=also("ALERT_WEBHOOK_SECRET"),
+        description="Signs them (Standard Webhooks).",
     )
     alert_apprise_url: SecretStr = Field(
         default=SecretStr(""), validation_alias=also("ALERT_APPRISE_URL"), description="Any Apprise URL."

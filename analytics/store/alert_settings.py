@@ -6,33 +6,16 @@ whoever may see everything.
 Never: a commit; an unsealed secret.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select, update
 
 from analytics.store.tables import CHANNELS, SILENCES
-from analytics.types.alerts import Silence
-
-
-@dataclass(frozen=True, slots=True)
-class StoredChannel:
-    """A channel as it is held. quiet is as alerts.quiet writes it; sealed as alerts.vault does."""
-
-    channel_id: str
-    name: str
-    kind: str
-    tenant: str
-    least: str
-    rules: tuple[str, ...]
-    quiet: str
-    after_s: int
-    enabled: bool
-    sealed: str
-
+from analytics.types.alerts import Channel, Silence
 
 _SILENCE = tuple(one.name for one in fields(Silence))
-_CHANNEL = tuple(one.name for one in fields(StoredChannel))
+_CHANNEL = tuple(one.name for one in fields(Channel))
 
 
 def _own(table: Table, tenant: str | None) -> list[ColumnElement[bool]]:
@@ -72,20 +55,20 @@ def end_silence(connection: Connection, silence_id: str, now_unix_us: int) -> No
     connection.execute(update(SILENCES).where(*running).values(ends_unix_us=now_unix_us))
 
 
-def channels(connection: Connection, tenant: str | None) -> list[StoredChannel]:
+def channels(connection: Connection, tenant: str | None) -> list[Channel]:
     """Return the channels that a tenant may see, oldest first."""
     statement = select(CHANNELS).where(*_own(CHANNELS, tenant)).order_by(CHANNELS.c.channel_id)
     return [_channel(row) for row in connection.execute(statement)]
 
 
-def channel(connection: Connection, channel_id: str, tenant: str | None) -> StoredChannel | None:
+def channel(connection: Connection, channel_id: str, tenant: str | None) -> Channel | None:
     """Return one channel, None when there is none that this tenant may see."""
     statement = select(CHANNELS).where(CHANNELS.c.channel_id == channel_id, *_own(CHANNELS, tenant))
     row = connection.execute(statement).first()
     return None if row is None else _channel(row)
 
 
-def write_channel(connection: Connection, one: StoredChannel) -> None:
+def write_channel(connection: Connection, one: Channel) -> None:
     """Write a channel, new or changed."""
     values = {name: getattr(one, name) for name in _CHANNEL} | {"rules": list(one.rules)}
     changed = update(CHANNELS).where(CHANNELS.c.channel_id == one.channel_id).values(**values)
@@ -102,6 +85,6 @@ def _silence(row: Any) -> Silence:
     return Silence(**{name: getattr(row, name) for name in _SILENCE})
 
 
-def _channel(row: Any) -> StoredChannel:
+def _channel(row: Any) -> Channel:
     values = {name: getattr(row, name) for name in _CHANNEL}
-    return StoredChannel(**values | {"rules": tuple(row.rules), "enabled": bool(row.enabled)})
+    return Channel(**values | {"rules": tuple(row.rules), "enabled": bool(row.enabled)})

@@ -1,6 +1,6 @@
 """Alerts in the store: what a batch needs to know of them, writing a plan, and reading them for people.
 
-In: keys, a group.Plan. Out: group.Held, Alert values. An alert and the notices that tell of it are written by one call, in the
+In: keys, a Plan. Out: Held, Alert values. An alert and the notices that tell of it are written by one call, in the
 caller's transaction (database.writing): the record, its alert and its outbox rows commit together or not at all.
 Never: a commit; text of a record inside a statement; a tenant's alert to another (tenant None reads all).
 """
@@ -12,10 +12,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, tuple_, update
 
-from analytics.alerts.group import Held, Key, Plan
 from analytics.store import database
 from analytics.store.tables import ALERTS, DELIVERIES, SIGHTINGS
-from analytics.types.alerts import Alert
+from analytics.types.alerts import Alert, AlertKey, Held, Plan
 
 _NAMES = tuple(one.name for one in fields(Alert))
 _OPEN = ALERTS.c.resolved_unix_us.is_(None)
@@ -32,9 +31,9 @@ class Filter:
     to_unix_us: int | None = None
 
 
-def held(connection: Connection, keys: Sequence[Key], burst_from_unix_us: int, now_unix_us: int) -> Held:
+def held(connection: Connection, keys: Sequence[AlertKey], burst_from_unix_us: int, now_unix_us: int) -> Held:
     """Return what concerns the keys of a batch; openings are counted from a moment on."""
-    alerts: dict[Key, Alert] = {}
+    alerts: dict[AlertKey, Alert] = {}
     for at in range(0, len(keys), _CHUNK):
         among = tuple_(ALERTS.c.tenant, ALERTS.c.key).in_(keys[at : at + _CHUNK])
         alerts |= {(one.tenant, one.key): one for one in _read(connection, _OPEN, among)}
@@ -43,10 +42,12 @@ def held(connection: Connection, keys: Sequence[Key], burst_from_unix_us: int, n
     return Held(alerts, waiting, told, _opened(connection, burst_from_unix_us))
 
 
-def _opened(connection: Connection, from_unix_us: int) -> dict[Key, int]:
+def _opened(connection: Connection, from_unix_us: int) -> dict[AlertKey, int]:
     """Return how many alerts of each tenant and rule were opened since; ids sort by that time, so few rows are looked at."""
     after = ALERTS.c.alert_id >= f"{from_unix_us // 1_000:012x}"
-    statement = select(ALERTS.c.tenant, ALERTS.c.rule, func.count()).where(after).group_by(ALERTS.c.tenant, ALERTS.c.rule)
+    statement = (
+        select(ALERTS.c.tenant, ALERTS.c.rule, func.count()).where(after).group_by(ALERTS.c.tenant, ALERTS.c.rule)
+    )
     return {(tenant, rule): int(count) for tenant, rule, count in connection.execute(statement)}
 
 
@@ -108,7 +109,10 @@ def page(
     connection: Connection, narrowed: Filter, tenant: str | None, limit: int, before: str | None = None
 ) -> list[Alert]:
     """Return at most `limit` alerts that pass the filter, newest first, those before the id `before` only."""
-    conditions = [*_of(tenant), *(ALERTS.c[name] == value for name, value in narrowed.equal.items())]
+    conditions: list[ColumnElement[bool]] = [
+        *_of(tenant),
+        *(ALERTS.c[name] == value for name, value in narrowed.equal.items()),
+    ]
     conditions += _state(narrowed.state)
     for moment, after in ((narrowed.from_unix_us, True), (narrowed.to_unix_us, False)):
         if moment is not None:
@@ -126,7 +130,7 @@ def _of(tenant: str | None) -> list[ColumnElement[bool]]:
 
 def _state(state: str | None) -> list[ColumnElement[bool]]:
     acknowledged = ALERTS.c.acknowledged_unix_us.is_not(None)
-    conditions = {
+    conditions: dict[str, list[ColumnElement[bool]]] = {
         "open": [_OPEN, ~acknowledged],
         "acknowledged": [_OPEN, acknowledged],
         "resolved": [~_OPEN],

@@ -6,11 +6,12 @@ under the same delivery_id. `settle` writes only under its own lease: who lost i
 Never: a commit; the caller's transaction decides. No lock is held while a channel is told.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, insert, select, update
 
 from analytics.store.tables import DELIVERIES
 from analytics.types.alerts import Outgoing
@@ -26,7 +27,7 @@ def due(connection: Connection, now_unix_us: int, busy: Collection[str], limit: 
     if busy:
         ready.append(DELIVERIES.c.channel_id.not_in(sorted(busy)))
     oldest = select(first).where(*ready).group_by(DELIVERIES.c.channel_id).order_by(first).limit(limit)
-    return _read(connection, DELIVERIES.c.delivery_id.in_(oldest.scalar_subquery()))
+    return _read(connection, DELIVERIES.c.delivery_id.in_(oldest))
 
 
 def next_unix_us(connection: Connection, busy: Collection[str]) -> int | None:
@@ -113,3 +114,13 @@ def _read(connection: Connection, *conditions: ColumnElement[bool]) -> list[Outg
 
 def _rows(rows: Sequence[Any]) -> list[Outgoing]:
     return [Outgoing(**{name: getattr(row, name) for name in _NAMES}) for row in rows]
+
+
+@contextmanager
+def changing(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection in a transaction of its own, for claims and settlements.
+
+    They are compare-and-sets of single rows, so on PostgreSQL they do without the one writer's lock, which ingest holds.
+    """
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        yield connection

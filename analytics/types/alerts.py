@@ -8,7 +8,7 @@ Never: a secret; what a channel needs to reach its target is sealed (alerts/vaul
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 # The mission's three levels, least first.
 ALERT_LEVELS = ("info", "warning", "critical")
@@ -124,7 +124,7 @@ class Channel:
     """One place that notices go to. tenant empty: the alerts of every tenant.
 
     after_s: 0 is told at once; more is told only of CRITICAL alerts that nobody acknowledged in so many seconds.
-    config holds what its kind needs, secrets included, as plain values: it stays in memory.
+    quiet is as alerts.quiet writes it. sealed is what its kind needs, encrypted; empty for channels of the settings.
     """
 
     channel_id: str
@@ -133,11 +133,10 @@ class Channel:
     tenant: str
     least: str
     rules: tuple[str, ...]
-    quiet: QuietHours | None
+    quiet: str
     after_s: int
-    config: Mapping[str, Any] = field(repr=False)
     enabled: bool = True
-    origin: Literal["settings", "api"] = "settings"
+    sealed: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +176,28 @@ class Outgoing:
     lease: str = ""
     finished_unix_us: int | None = None
     detail: str = ""
+
+
+AlertKey = tuple[str, str]  # tenant, key
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the store holds that concerns a batch.
+
+    Shape: alerts are the unresolved ones by tenant and key; waiting (alert, channel) pairs whose notice has not left; told
+    channels that had a notice, by alert; opened counts alerts of (tenant, rule) opened in the burst window.
+    """
+
+    alerts: Mapping[AlertKey, Alert] = field(default_factory=dict)
+    waiting: frozenset[tuple[str, str]] = frozenset()
+    told: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    opened: Mapping[AlertKey, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be written: alerts new or changed, notices new."""
+
+    alerts: tuple[Alert, ...] = ()
+    notices: tuple[Outgoing, ...] = ()

@@ -39,9 +39,11 @@ class Config(BaseModel):
 
 def _target(url: str) -> Any | None:
     """Return what Apprise makes of a URL. Imported here: the library is optional, and reads its plugins when first used."""
-    import apprise  # noqa: PLC0415 - see above
+    import apprise
 
-    asset = apprise.AppriseAsset(http_redirects=False, async_mode=False, interpret_escapes=False, interpret_emojis=False)
+    asset = apprise.AppriseAsset(
+        http_redirects=False, async_mode=False, interpret_escapes=False, interpret_emojis=False
+    )
     target = apprise.Apprise(asset=asset)
     return target if target.add(url) else None
 

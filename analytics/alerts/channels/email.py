@@ -27,7 +27,9 @@ MAX_RECIPIENTS = 50
 _COLOURS = {"info": "#2f6fab", "warning": "#c77700", "critical": "#b3261e"}
 _RESOLVED = "#2e7d32"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")  # RFC 5322 3.2.3 (atext); quoted names are not taken
+_ADDRESS = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+"
+)  # RFC 5322 3.2.3 (atext); quoted names are not taken
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
@@ -133,7 +135,12 @@ def _links(notice: Notice) -> list[tuple[str, str]]:
 
 def _plain(notice: Notice) -> str:
     lines = [f"{label}: {value}" for label, value in (*words.facts(notice), *_links(notice))]
-    parts = [words.title(notice), words.text(notice), "\n".join(lines), f"-- \nSent by Douane. Alert {notice.alert.alert_id}"]
+    parts = [
+        words.title(notice),
+        words.text(notice),
+        "\n".join(lines),
+        f"-- \nSent by Douane. Alert {notice.alert.alert_id}",
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

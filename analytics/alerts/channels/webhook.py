@@ -98,7 +98,10 @@ def _alert(alert: Alert) -> dict[str, Any]:
         | texts
         | {
             "text": words.clean(alert.text, words.TEXT_CHARS),
-            "facts": [{"label": words.clean(label, words.LABEL_CHARS), "value": words.clean(value)} for label, value in alert.facts],
+            "facts": [
+                {"label": words.clean(label, words.LABEL_CHARS), "value": words.clean(value)}
+                for label, value in alert.facts
+            ],
             "decision_ids": list(alert.decisions),
             "first_seen_at": words.stamp(alert.first_unix_us),
             "last_seen_at": words.stamp(alert.last_unix_us),

@@ -131,7 +131,9 @@ def test_text_of_an_attacker_reaches_no_header_and_no_markup(mailbox: Mailbox) -
     )
 
 
-@pytest.mark.parametrize("address", ["no address", "a@b@c", "a@x.org\r\nBcc: b@x.org", "a, b@x.org", "é@x.org", "@x.org", "a@"])
+@pytest.mark.parametrize(
+    "address", ["no address", "a@b@c", "a@x.org\r\nBcc: b@x.org", "a, b@x.org", "é@x.org", "@x.org", "a@"]
+)
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ValidationError):
         email.Config(to=(address,))

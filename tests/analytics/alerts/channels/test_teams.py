@@ -82,12 +82,16 @@ def test_text_of_an_attacker_stands_where_nothing_is_read_as_markdown() -> None:
     found = list(holders(payload))
     assert {one["type"] for one in found} == {"TextRun"}  # never a TextBlock or a Fact
     assert any("[x](https://evil.example)" in one["text"] for one in found)
-    assert {action["url"][:23] for action in payload["attachments"][0]["content"]["actions"]} == {"https://douane.example/"}
+    assert {action["url"][:23] for action in payload["attachments"][0]["content"]["actions"]} == {
+        "https://douane.example/"
+    }
 
 
 def test_a_card_stays_below_what_teams_takes() -> None:
     endless = "漢" * 5_000
-    one = notice(title=endless, text=endless, user=endless, model=endless, endpoint=endless, facts=((endless, endless),) * 50)
+    one = notice(
+        title=endless, text=endless, user=endless, model=endless, endpoint=endless, facts=((endless, endless),) * 50
+    )
     assert len(teams._JSON.encode(teams.message(one))) < 28_000
 
 
