@@ -6,7 +6,7 @@ from analytics.types.alerts import Alert, Notice
 
 MOMENT_US = 1_795_000_000_000_000  # 2026-11-18T11:06:40Z
 DECISION = "019a9713a200700080000000000000aa"
-ALERT = "019a9713a2007000800000000000beef"
+ALERT = f"{MOMENT_US // 1_000:012x}7000800000000000beef"
 NASTY = (
     "<script>alert(1)</script> <!channel> <@U123> <https://evil.example|click> [x](https://evil.example) *b* "
     "`c` {{DATE(2026)}} & \u202eoiler\u202c\r\nBcc: victim@example.com\n\nLevel: INFO"
