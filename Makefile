@@ -74,7 +74,7 @@ clean: ## remove what was built (the data folder stays)
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 packages:
-	@tests/install-packages postgresql curl iproute2 iptables util-linux shellcheck default-jdk-headless
+	@tests/install-packages postgresql redis-server prometheus curl iproute2 iptables util-linux shellcheck default-jdk-headless
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

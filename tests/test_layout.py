@@ -82,6 +82,7 @@ UNTESTED: dict[str, str] = {
     "analytics/__main__.py": "one call of cli.main",
     "analytics/api/context.py": "a value without behaviour",
     "analytics/config/fields.py": "names and types; test_config reads every setting made of them",
+    "analytics/config/redis.py": "fields; test_config reads them",
     "analytics/config/servers.py": "fields; test_config reads them",
     "analytics/config/store.py": "fields; test_config reads them",
     "analytics/config/thresholds.py": "fields; test_config reads them",

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from analytics.config.alerts import AlertSettings
 from analytics.config.fields import PREFIX, ConfigError
+from analytics.config.redis import RedisSettings
 from analytics.config.servers import ServerSettings
 from analytics.config.store import StoreSettings
 from analytics.config.thresholds import ThresholdSettings
@@ -23,7 +24,7 @@ __all__ = ["ENGINES", "PREFIX", "ConfigError", "Settings", "load", "variable"]
 ENGINES = ("sqlite", "postgresql+psycopg")
 
 
-class Settings(StoreSettings, ServerSettings, ThresholdSettings, AlertSettings):
+class Settings(StoreSettings, RedisSettings, ServerSettings, ThresholdSettings, AlertSettings):
     """The settings of the analytics service."""
 
     model_config = SettingsConfigDict(

@@ -8,17 +8,13 @@ Never: a commit; the caller holds the writer's transaction.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from functools import cache
-from typing import Any
 
 from sqlalchemy import Connection, delete
-from sqlalchemy.engine.interfaces import Dialect
 
-from analytics.store import database
+from analytics.store import bulk
 from analytics.store.tables import CALL_COUNTERS, DOOR_CALLS
 from analytics.types import HOUR_S, DecisionRow
 
-_COLUMNS = tuple(column.name for column in DOOR_CALLS.c)
 _OUTCOMES = ("answered", "denied", "failed", "upstream_error", "client_aborted", "unknown")
 _MAX_BYTES = 2**48  # more is no body; sums must stay below 63 bits
 _Key = tuple[int, str, str, str, str, str]  # hour, namespace, pod, service account, machine, door
@@ -33,7 +29,7 @@ def apply(connection: Connection, added: Iterable[DecisionRow], removed: Iterabl
             for place, value in enumerate(_counts(row)):
                 cell[place] += sign * value
     changed = [(*key, *cell) for key, cell in sorted(cells.items()) if any(cell)]
-    database.write_many(connection, _upsert(connection.dialect), _COLUMNS, changed)
+    bulk.upsert(connection, DOOR_CALLS, changed, CALL_COUNTERS)
 
 
 def _key(row: DecisionRow) -> _Key:
@@ -54,13 +50,6 @@ def _counts(row: DecisionRow) -> tuple[int, ...]:
         row.passed and not row.complete,
         *(sum(min(int(part[name]), _MAX_BYTES) for part in parts if part) for name in ("body_bytes", "scanned_bytes")),
     )
-
-
-@cache
-def _upsert(dialect: Dialect) -> Any:
-    statement = database.insert(dialect, DOOR_CALLS)
-    changed = {name: DOOR_CALLS.c[name] + statement.excluded[name] for name in CALL_COUNTERS}
-    return statement.on_conflict_do_update(index_elements=list(DOOR_CALLS.primary_key), set_=changed)
 
 
 def rebuild(connection: Connection, batches: Iterable[Iterable[DecisionRow]]) -> None:

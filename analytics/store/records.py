@@ -14,18 +14,18 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, Delete, Select, Table, bindparam, delete, exists, select
 from sqlalchemy.engine.interfaces import Dialect
 
-from analytics.store import calls, database, rollups
+from analytics.store import bulk, calls, database, partitions, rollups
 from analytics.store.tables import RECORDS, THREATS
 from analytics.types import FINAL_RANK, STAGE_RANKS, Change, DecisionRow, Stored, ThreatRow
 
 _RECORD_COLUMNS = tuple(column.name for column in RECORDS.c)
-_THREAT_COLUMNS = tuple(column.name for column in THREATS.c)
 _RECORD_VALUES = attrgetter(*(name for name in _RECORD_COLUMNS if name != "detail"))
 _THREAT_VALUES = attrgetter(*(one.name for one in fields(ThreatRow)))
 _JSON = msgspec.json.Encoder()
+_NOTHING = ("", 0.0)  # stage and score of what was not held before
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,54 +48,66 @@ def store(connection: Connection, rows: Sequence[DecisionRow]) -> Stored:
     held = _stages(connection, rows)
     newest: dict[str, DecisionRow] = {}
     ranks = {decision_id: STAGE_RANKS[stage] for decision_id, (stage, _) in held.items()}
-    stored = 0
+    taken = []
     for row in rows:
-        if STAGE_RANKS[row.stage] > ranks.get(row.decision_id, 0):
-            ranks[row.decision_id] = STAGE_RANKS[row.stage]
+        rank = STAGE_RANKS[row.stage]
+        taken.append(rank > ranks.get(row.decision_id, 0))
+        if taken[-1]:
+            ranks[row.decision_id] = rank
             newest[row.decision_id] = row
-            stored += 1
     counted = [one for one in newest if one in held and STAGE_RANKS[held[one][0]] >= FINAL_RANK]
     superseded = read(connection, counted)
     _write(connection, list(newest.values()), replaced=[one for one in newest if one in held])
     finals = [row for row in newest.values() if row.final]
-    rollups.apply(connection, finals, superseded.values())
-    calls.apply(connection, finals, superseded.values())
+    if finals:
+        rollups.apply(connection, finals, superseded.values())
+        calls.apply(connection, finals, superseded.values())
     first = tuple(row for row in finals if row.decision_id not in superseded)
-    changes = tuple(Change(row, *held.get(one, ("", 0.0))) for one, row in newest.items())
-    return Stored(stored, len(rows) - stored, first, changes)
+    changes = tuple(Change(row, *held.get(one, _NOTHING)) for one, row in newest.items())
+    return Stored(sum(taken), len(rows) - sum(taken), first, changes, tuple(taken))
 
 
 def _stages(connection: Connection, rows: Iterable[DecisionRow]) -> dict[str, tuple[str, float]]:
-    listed = database.listed(connection.dialect, dict.fromkeys(row.decision_id for row in rows))
-    found = connection.execute(_select_stages(connection.dialect), {"ids": listed})
-    return {row.decision_id: (row.stage, row.score) for row in found}
+    statement = _select_stages(connection.dialect)
+    return {
+        row[0]: (row[1], row[2])
+        for given in _by_day(connection.dialect, {row.decision_id for row in rows})
+        for row in connection.execute(statement, given)
+    }
+
+
+def _by_day(dialect: Dialect, ids: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield ids as parameters of `_among`, those of a day together: PostgreSQL looks into the partition of it only."""
+    days: dict[int | None, list[str]] = defaultdict(list)
+    for one in sorted(ids):
+        days[partitions.day_of(one)].append(one)
+    for found in days.values():
+        yield {"first": found[0], "last": found[-1], "ids": database.listed(dialect, found)}
+
+
+def _among(dialect: Dialect, table: Table) -> ColumnElement[bool]:
+    column = table.c.decision_id
+    return column.between(bindparam("first"), bindparam("last")) & database.among(dialect, column, "ids")
 
 
 @cache
 def _select_stages(dialect: Dialect) -> Select[Any]:
-    among = database.among(dialect, RECORDS.c.decision_id, "ids")
-    return select(RECORDS.c.decision_id, RECORDS.c.stage, RECORDS.c.score).where(among)
+    return select(RECORDS.c.decision_id, RECORDS.c.stage, RECORDS.c.score).where(_among(dialect, RECORDS))
+
+
+@cache
+def _delete(dialect: Dialect, table: Table) -> Delete:
+    return delete(table).where(_among(dialect, table))
 
 
 def _write(connection: Connection, rows: Sequence[DecisionRow], replaced: Sequence[str]) -> None:
-    if replaced:
-        connection.execute(delete(THREATS).where(THREATS.c.decision_id.in_(replaced)))
+    for given in _by_day(connection.dialect, replaced):
+        for table in (THREATS, RECORDS):
+            connection.execute(_delete(connection.dialect, table), given)
     records = [(*_RECORD_VALUES(row), _JSON.encode(row.detail).decode()) for row in rows]
     threats = [(row.decision_id, *_THREAT_VALUES(threat)) for row in rows for threat in row.threats]
-    database.write_many(connection, _upsert_record(connection.dialect), _RECORD_COLUMNS, records)
-    database.write_many(connection, _insert_threat(connection.dialect), _THREAT_COLUMNS, threats)
-
-
-@cache
-def _upsert_record(dialect: Dialect) -> Any:
-    statement = database.insert(dialect, RECORDS)
-    changed = {name: statement.excluded[name] for name in _RECORD_COLUMNS if name != "decision_id"}
-    return statement.on_conflict_do_update(index_elements=[RECORDS.c.decision_id], set_=changed)
-
-
-@cache
-def _insert_threat(dialect: Dialect) -> Any:
-    return database.insert(dialect, THREATS)
+    bulk.append(connection, RECORDS, records)
+    bulk.append(connection, THREATS, threats)
 
 
 def read(connection: Connection, ids: Sequence[str]) -> dict[str, DecisionRow]:

@@ -4,7 +4,7 @@ In: nothing of ours. Out: DecisionRow, ThreatRow, Stored. Words and units: analy
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 ACTIONS = ("allow", "allow_unscanned", "redact", "throttle", "deny")
@@ -122,10 +122,12 @@ class Stored:
     """What storing one batch did.
 
     Shape: counted are the records that became final in it, for the first time; changes are all that are new or advanced, as
-    they are held now, one a decision_id, in the order of the batch.
+    they are held now, one a decision_id, in the order of the batch. taken says of each row of the batch whether it was
+    stored.
     """
 
     stored: int
     unchanged: int
     counted: tuple[DecisionRow, ...] = ()
     changes: tuple[Change, ...] = ()
+    taken: tuple[bool, ...] = field(default=(), compare=False)

@@ -82,6 +82,15 @@ def engine(url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
+def postgres_engine(postgres_url: str) -> Iterator[Engine]:
+    """Return an engine on a migrated PostgreSQL database."""
+    made = database.connect(_postgres_database(postgres_url))
+    database.migrate(made)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
 def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
     """Return an engine on a migrated SQLite database."""
     made = database.connect(f"sqlite:///{tmp_path / 'web.db'}")

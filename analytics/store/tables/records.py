@@ -3,11 +3,13 @@
 Shape: a column has the name of its field in analytics/types/records.py; `detail` holds as JSON what nobody filters by.
 Units: as in analytics/types; times are integers, so that both engines hold them alike. cost_nanousd: billionths of a US
 dollar, NULL where no price is known.
+On PostgreSQL both are partitioned by day (store/partitions.py). No foreign key leads to records: whoever takes records away
+takes what hangs on them (store/retention.py); a key would hold up the dropping of partitions.
 Bounds: few indexes, because each is paid for by every record: the primary keys (decision_id sorts by time) and one each
-by user and by threat type.
+by user, by time and by threat type. By time a block-range index does on PostgreSQL: records come in the order of time.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text
 
 from analytics.store.tables.metadata import JSON_VALUE, METADATA
 
@@ -50,13 +52,14 @@ RECORDS = Table(
     Column("total_us", BigInteger, nullable=False),
     Column("detail", JSON_VALUE, nullable=False),
     Index("records_user", "user", "decision_id"),
+    Index("records_started", "started_unix_us", postgresql_using="brin"),
     sqlite_with_rowid=False,
 )
 
 THREATS = Table(
     "threats",
     METADATA,
-    Column("decision_id", Text, ForeignKey(RECORDS.c.decision_id, ondelete="CASCADE"), primary_key=True),
+    Column("decision_id", Text, primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("type", Text, nullable=False),
     Column("detector", Text, nullable=False),

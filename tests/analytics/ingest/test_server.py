@@ -98,7 +98,7 @@ async def test_a_record_that_the_database_refuses_is_rejected_alone(metrics: Met
     sink = Sink(poison="poison")
     async with running(sink, metrics) as log:
         answer = await log.Publish(request)
-    rejected = pb.Rejected(decision_id=request.records[1].decision_id, reason="the database refused it: ValueError")
+    rejected = pb.Rejected(decision_id=request.records[1].decision_id, reason="it cannot be stored: ValueError")
     assert answer == pb.PublishResponse(stored=2, rejected=[rejected])
     assert sink.rows == [request.records[0].decision_id, request.records[2].decision_id]
 

@@ -6,15 +6,19 @@ from sqlalchemy import Engine, MetaData, Table, select, text
 from sqlalchemy.exc import IntegrityError
 
 from analytics.ingest.decode import decode
-from analytics.store import calls, database, records
+from analytics.store import calls, database, partitions, records
 from analytics.store.tables import DOOR_CALLS, METADATA
 from analytics.types import DecisionRow
 from tests.analytics.traffic import record
 
 
 def test_migrations_lead_to_the_metadata(engine: Engine) -> None:
+    def known(name: str | None, kind: str, _parents: object) -> bool:
+        return kind != "table" or not partitions.is_one(name or "")
+
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        context = MigrationContext.configure(connection, opts={"include_name": known})
+        assert compare_metadata(context, METADATA) == []
 
 
 def test_migrating_again_changes_nothing(engine: Engine) -> None:

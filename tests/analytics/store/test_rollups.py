@@ -5,7 +5,7 @@ from douane.v1 import decision_pb2 as pb
 from sqlalchemy import Engine, select
 
 from analytics.ingest.decode import decode
-from analytics.store import database, records, rollups, sketch
+from analytics.store import cells, database, records, rollups, sketch
 from analytics.store.tables import LABEL_ROLLUPS, ROLLUPS, SERIES
 from analytics.types import CUBES, DAY_S, HOUR_S, MINUTE_S, DecisionRow
 from tests.analytics.traffic import BEGAN_UNIX_US, decision_id, record
@@ -107,7 +107,7 @@ def test_complete_after_incomplete_is_counted_by_the_difference(engine: Engine) 
     whole, users = ("default", "second", "user-9", *names), ("default", "", "user-9", "", "")
     traffic = ("default", "second", "", *names)
     threats = {one[3] for one in labels if one[4] == "threat"}
-    assert threats == {rollups.series_id(series) for series in (whole, users, traffic)}
+    assert threats == {cells.series_id(series) for series in (whole, users, traffic)}
 
 
 def test_rebuild_from_records_gives_the_same_rows(engine: Engine) -> None:
@@ -133,4 +133,4 @@ def test_rebuild_from_records_gives_the_same_rows(engine: Engine) -> None:
 
 def test_series_ids_never_change() -> None:
     """They stand in databases: a change would split every series."""
-    assert rollups.series_id(("default", "gpt-4o", "alice", "/v1/chat/completions", "openai")) == 6857265225918936169
+    assert cells.series_id(("default", "gpt-4o", "alice", "/v1/chat/completions", "openai")) == 6857265225918936169

@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0008"
-down_revision = "0003"
+down_revision = "0004"
 
 _JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 
