@@ -22,6 +22,7 @@ import uvloop
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from analytics.alerts import service as alerts
 from analytics.api import application as web
 from analytics.config import ConfigError, Settings, variable
 from analytics.ingest import server as ingest
@@ -44,12 +45,13 @@ class _Http(uvicorn.Server):
 
 @dataclass(frozen=True, slots=True)
 class _Service:
-    """What runs: two servers, the engine, and the thread that writes."""
+    """What runs: two servers, the engine, the thread that writes, and the threads that tell of alerts."""
 
     http: _Http
     ingest: grpc.aio.Server
     engine: Engine
     writer: ThreadPoolExecutor
+    alerting: alerts.Alerting
 
 
 def migrate(settings: Settings) -> None:
@@ -104,10 +106,12 @@ async def _serve(settings: Settings, service: _Service, http_socket: socket.sock
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, setattr, service.http, "should_exit", True)
     _LOG.info("service.started", extra={"http_port": settings.http_port, "grpc_port": settings.grpc_port})
+    service.alerting.start()
     await service.http.serve(sockets=[http_socket])
     _LOG.info("service.stopping")
     await service.ingest.stop(settings.shutdown_grace_s)
     service.writer.shutdown(wait=True)
+    service.alerting.stop(settings.shutdown_grace_s)
 
 
 def _construct(settings: Settings, engine: Engine) -> _Service:
@@ -122,9 +126,11 @@ def _construct(settings: Settings, engine: Engine) -> _Service:
         server_header=False,
         timeout_graceful_shutdown=round(settings.shutdown_grace_s),
     )
-    books = Books(engine, ledgers=(), listeners=())
+    alerting = alerts.build(settings, engine, time.time, metrics.registry)
+    application.state.desk = alerting.desk
+    books = Books(engine, ledgers=(alerting.desk.ledger,), listeners=(alerting.desk.listener,))
     servicer = ingest.DecisionLog(books.store, _covering(engine), metrics, writer)
-    return _Service(_Http(config), ingest.build(servicer), engine, writer)
+    return _Service(_Http(config), ingest.build(servicer), engine, writer, alerting)
 
 
 def _covering(engine: Engine) -> ingest.Cover:

@@ -18,7 +18,7 @@ from analytics.config import Settings
 from analytics.identifiers import time_id
 from analytics.store import alert_settings, alerts, database, trends
 from analytics.types import DAY_S, Change, Stored
-from analytics.types.alerts import Alert, AlertKey, Occurrence, Outgoing, Plan
+from analytics.types.alerts import Alert, AlertKey, Occurrence, Plan
 from analytics.types.trends import BudgetUse, Facts, UserRisk
 
 Budgets = Callable[[Connection], Iterable[BudgetUse]]
@@ -109,11 +109,6 @@ class Desk:
         plan = group.over(replace(alert, note=note or alert.note), by, held, around)
         self._write(connection, plan)
         return plan.alerts[0]
-
-    def trial(self, channel_id: str, alert: Alert) -> Outgoing:
-        """Return the notice that tries a channel."""
-        now = self.now_unix_us
-        return Outgoing(time_id(now), alert.alert_id, alert.tenant, channel_id, "test", "pending", 0, now, now)
 
     def look(self, engine: Engine) -> None:
         """Look at the rollups once: what is so becomes an alert, what is no longer so is resolved. A job of the scheduler."""

@@ -99,8 +99,14 @@ def _merged(occurrences: Iterable[Occurrence]) -> list[Occurrence]:
         else:
             worst = one if _worse(one.level, one.score, held.level, held.score) else held
             latest = max(one.moment_unix_us, held.moment_unix_us)
-            found[key] = replace(worst, count=held.count + one.count, moment_unix_us=latest)
+            decisions = _newest(one.decisions, held.decisions)
+            count = held.count + one.count
+            found[key] = replace(worst, count=count, moment_unix_us=latest, decisions=decisions)
     return list(found.values())
+
+
+def _newest(later: tuple[str, ...], held: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*later, *held)))[:KEPT_DECISIONS]
 
 
 def _worse(level: str, score: float | None, held_level: str, held_score: float | None) -> bool:
@@ -128,7 +134,7 @@ def _opened(one: Occurrence, around: Around) -> Alert:
         endpoint=one.endpoint,
         score=one.score,
         facts=one.facts,
-        decisions=(one.decision_id,) if one.decision_id else (),
+        decisions=one.decisions[:KEPT_DECISIONS],
     )
 
 
@@ -139,7 +145,6 @@ def _joined(alert: Alert, one: Occurrence, around: Around) -> Alert:
     level = _risen(least, one.rule, count, around.settings)
     if rank(level) > rank(alert.level):  # somebody acknowledged something lesser
         worst = replace(worst, acknowledged_unix_us=None, acknowledged_by="")
-    decisions = dict.fromkeys((one.decision_id, *alert.decisions) if one.decision_id else alert.decisions)
     return replace(
         worst,
         level=level,
@@ -147,7 +152,7 @@ def _joined(alert: Alert, one: Occurrence, around: Around) -> Alert:
         first_unix_us=min(alert.first_unix_us, one.moment_unix_us),
         last_unix_us=max(alert.last_unix_us, one.moment_unix_us),
         touched_unix_us=around.now_unix_us,
-        decisions=tuple(decisions)[:KEPT_DECISIONS],
+        decisions=_newest(one.decisions, alert.decisions),
     )
 
 

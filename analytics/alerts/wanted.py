@@ -38,8 +38,6 @@ def decide(
     """Return what becomes of a notice."""
     if channel is None or not channel.enabled:
         return Drop("the channel is gone or switched off")
-    if outgoing.kind == "test":
-        return Send()
     if outgoing.kind == "escalated" and alert.state != "open":
         return Drop(f"the alert is {alert.state}")
     if silenced(alert, silences, now_unix_us) is not None and outgoing.kind != "resolved":

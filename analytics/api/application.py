@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sqlalchemy import Engine
 
-from analytics.api import coverage, decisions, docs, errors, health, recommendations, usage
+from analytics.api import alerts, coverage, decisions, docs, errors, health, recommendations, usage
 from analytics.api.context import Context
 from analytics.config import Settings
 from analytics.dashboard import pages
@@ -35,7 +35,14 @@ def build(settings: Settings, engine: Engine, registry: CollectorRegistry, clock
     )
     application.state.context = Context(settings, engine, clock)
     errors.install(application)
-    for router in (usage.router, coverage.router, recommendations.router, decisions.router, health.router):
+    for router in (
+        usage.router,
+        coverage.router,
+        recommendations.router,
+        decisions.router,
+        alerts.router,
+        health.router,
+    ):
         application.include_router(router)
     docs.install(application)
     pages.install(application)

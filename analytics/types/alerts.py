@@ -30,7 +30,8 @@ def rank(level: str) -> int:
 class Occurrence:
     """Something that a rule saw. With its tenant, `key` says what it is about: the same key joins the open alert.
 
-    Shape: facts are (label, value) pairs in the order they are shown. count: how many times it was seen.
+    Shape: facts are (label, value) pairs in the order they are shown; decisions ids of exchanges, newest first. count: how many
+    times it was seen.
     """
 
     rule: str
@@ -43,7 +44,7 @@ class Occurrence:
     user: str = ""
     model: str = ""
     endpoint: str = ""
-    decision_id: str = ""
+    decisions: tuple[str, ...] = ()
     score: float | None = None
     facts: tuple[tuple[str, str], ...] = ()
     count: int = 1

@@ -76,7 +76,7 @@ def _campaign(attack: Attack, row: DecisionRow, users: int, settings: Settings) 
         text=f"{users} users sent {same} within {settings.alert_campaign_window_s // 60} minutes: an attack passed on, "
         "or one person with many names.",
         moment_unix_us=row.started_unix_us,
-        decision_id=row.decision_id,
+        decisions=(row.decision_id,),
         score=row.score,
         facts=(("Users", str(users)), ("Rule", threat.rule_id), ("Last by", row.user)),
     )

@@ -167,7 +167,7 @@ def _occurrence(row: DecisionRow, rule: str, level: str, said: _Said) -> Occurre
         user=row.user,
         model=row.model,
         endpoint=row.endpoint,
-        decision_id=row.decision_id,
+        decisions=(row.decision_id,),
         score=row.score if said.measure is None else said.measure,
         facts=_facts(row),
     )

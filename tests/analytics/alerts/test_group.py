@@ -19,7 +19,7 @@ SETTINGS = config.load()
 def occurrence(**fields: Any) -> Occurrence:
     values: dict[str, Any] = {"rule": "security", "level": "critical", "tenant": "default", "moment_unix_us": MOMENT_US}
     values |= {"key": "security/alice/prompt_injection", "title": "a title", "text": "a text", "user": "alice"}
-    return Occurrence(**values | {"decision_id": DECISION, "score": 17.5} | fields)
+    return Occurrence(**values | {"decisions": (DECISION,), "score": 17.5} | fields)
 
 
 def around(*channels: Any, now: int = NOW, silences: tuple[Any, ...] = ()) -> group.Around:
@@ -61,7 +61,7 @@ def test_something_new_opens_an_alert_and_is_told() -> None:
 
 def test_what_joins_an_open_alert_counts_on_and_is_not_told() -> None:
     before = alert(notified_unix_us=NOW - 1_000_000, touched_unix_us=MOMENT_US)
-    later = occurrence(moment_unix_us=MOMENT_US + 5, decision_id="b" * 32, score=16.0)
+    later = occurrence(moment_unix_us=MOMENT_US + 5, decisions=("b" * 32,), score=16.0)
     plan = group.plan([later], held(before), around())
     (after,) = plan.alerts
     assert (after.count, after.last_unix_us, after.touched_unix_us) == (2, MOMENT_US + 5, NOW)
@@ -70,7 +70,11 @@ def test_what_joins_an_open_alert_counts_on_and_is_not_told() -> None:
 
 
 def test_a_batch_is_one_occurrence_a_key_with_the_worst_words() -> None:
-    batch = [occurrence(score=16.0, title="mild", moment_unix_us=MOMENT_US + 9), occurrence(title="worst"), occurrence(score=1.0)]
+    batch = [
+        occurrence(score=16.0, title="mild", moment_unix_us=MOMENT_US + 9),
+        occurrence(title="worst"),
+        occurrence(score=1.0),
+    ]
     (after,) = group.plan(batch, Held(), around()).alerts
     assert (after.count, after.title, after.score, after.last_unix_us) == (3, "worst", 17.5, MOMENT_US + 9)
 
@@ -81,10 +85,17 @@ def test_tenants_never_share_an_alert() -> None:
 
 
 def test_what_became_worse_is_told_at_once_and_its_acknowledgement_is_gone() -> None:
-    before = alert(level="warning", score=6.0, notified_unix_us=NOW - 1, acknowledged_unix_us=NOW - 1, acknowledged_by="bob")
+    before = alert(
+        level="warning", score=6.0, notified_unix_us=NOW - 1, acknowledged_unix_us=NOW - 1, acknowledged_by="bob"
+    )
     plan = group.plan([occurrence(title="now critical")], held(before), around())
     (after,) = plan.alerts
-    assert (after.level, after.title, after.acknowledged_unix_us, after.state) == ("critical", "now critical", None, "open")
+    assert (after.level, after.title, after.acknowledged_unix_us, after.state) == (
+        "critical",
+        "now critical",
+        None,
+        "open",
+    )
     assert told(plan) == [("slack", "raised", NOW)]
 
 
@@ -123,7 +134,9 @@ def test_critical_alerts_are_escalated_later_to_those_who_are_told_last() -> Non
     warning = group.plan([occurrence(level="warning")], Held(), around(*channels))
     assert told(warning) == [("slack", "opened", NOW)]
     waiting = frozenset({("id1", "boss")})
-    again = group.plan([occurrence()], held(opened.alerts[0], waiting=waiting), around(*channels, now=NOW + 5 * HOUR_US))
+    again = group.plan(
+        [occurrence()], held(opened.alerts[0], waiting=waiting), around(*channels, now=NOW + 5 * HOUR_US)
+    )
     assert told(again) == [("slack", "repeated", NOW + 5 * HOUR_US)]
 
 

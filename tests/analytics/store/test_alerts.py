@@ -100,7 +100,10 @@ def test_states(engine: Engine) -> None:
     ]
     write(engine, *some)
     with engine.connect() as connection:
-        found = {one: alerts.page(connection, alerts.Filter(state=one), None, 9) for one in ("open", "acknowledged", "resolved")}
+        found = {
+            one: alerts.page(connection, alerts.Filter(state=one), None, 9)
+            for one in ("open", "acknowledged", "resolved")
+        }
         assert found == {one.state: [one] for one in some}
         assert alerts.unresolved(connection, ["security"]) == some[:2]
         assert alerts.unresolved(connection, ["leak"]) == []
@@ -138,7 +141,11 @@ def test_users_who_met_an_attack_are_counted_once_each_in_the_window(engine: Eng
 
 def test_pruning_forgets_what_is_over_and_old(engine: Engine) -> None:
     kept, gone = numbered(1, resolved_unix_us=100), numbered(2, resolved_unix_us=99)
-    notices = (outgoing("d1", kept, finished_unix_us=99), outgoing("d2", kept, finished_unix_us=100), outgoing("d3", kept))
+    notices = (
+        outgoing("d1", kept, finished_unix_us=99),
+        outgoing("d2", kept, finished_unix_us=100),
+        outgoing("d3", kept),
+    )
     write(engine, kept, gone, numbered(3), notices=notices)
     with database.writing(engine) as connection:
         alerts.sight(connection, {("t", "a", "old"): 9, ("t", "a", "new"): 10})

@@ -40,7 +40,12 @@ def test_the_oldest_of_each_channel_that_is_due_and_free(engine: Engine) -> None
 def test_when_to_look_again(engine: Engine) -> None:
     with engine.connect() as connection:
         assert outbox.next_unix_us(connection, ()) is None
-    put(engine, outgoing("d1", due=50, leased_until_unix_us=80), outgoing("d2", "mail", due=70), outgoing("d3", due=1, state="failed"))
+    put(
+        engine,
+        outgoing("d1", due=50, leased_until_unix_us=80),
+        outgoing("d2", "mail", due=70),
+        outgoing("d3", due=1, state="failed"),
+    )
     with engine.connect() as connection:
         assert outbox.next_unix_us(connection, ()) == 70
         assert outbox.next_unix_us(connection, {"mail"}) == 80

@@ -29,7 +29,7 @@ def test_a_critical_record_is_critical_and_says_what_happened() -> None:
         user="user-9",
         model=held.model,
         endpoint="/v1/chat/completions",
-        decision_id=held.decision_id,
+        decisions=(held.decision_id,),
         score=17.5,
         facts=(
             ("Threats", "prompt_injection.some_rule in user (+10); jailbreak.some_rule in user (+10)"),

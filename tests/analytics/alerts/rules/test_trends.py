@@ -53,7 +53,10 @@ def test_error_rate(errors: int, requests: int, level: str | None) -> None:
 
 def test_error_rate_says_how_many() -> None:
     (one,) = found(trends.error_rate, recent={MODEL: Recent(100, 50)})
-    assert (one.title, one.text) == ("50% of the calls of gpt-4o fail", "50 of 100 calls of the last 15 minutes failed.")
+    assert (one.title, one.text) == (
+        "50% of the calls of gpt-4o fail",
+        "50 of 100 calls of the last 15 minutes failed.",
+    )
     assert one.moment_unix_us == NOW * 1_000_000
 
 
@@ -72,7 +75,9 @@ USD = 10**9
     ],
 )
 def test_cost_spike(spent: Spending, told: bool) -> None:
-    assert [one.key for one in found(trends.cost_spike, spending={"default": spent})] == (["cost_spike"] if told else [])
+    assert [one.key for one in found(trends.cost_spike, spending={"default": spent})] == (
+        ["cost_spike"] if told else []
+    )
 
 
 @pytest.mark.parametrize(("used", "level"), [(79, None), (80, "warning"), (99.9, "warning"), (100, "critical")])
@@ -103,7 +108,9 @@ def test_user_risk(risk: float, level: str | None) -> None:
     ],
 )
 def test_traffic_silence(calls: Calls, told: bool) -> None:
-    assert [one.level for one in found(trends.traffic_silence, calls={"default": calls})] == (["warning"] if told else [])
+    assert [one.level for one in found(trends.traffic_silence, calls={"default": calls})] == (
+        ["warning"] if told else []
+    )
 
 
 def sidecar(age_s: int = 0, running: bool = True, **sights: int) -> tuple[SidecarState, ...]:
@@ -124,8 +131,8 @@ def test_records_lost() -> None:
     (one,) = found(trends.records_lost, sidecars=sidecar(records_lost=3, log_shed=1))
     assert (one.level, one.title) == ("critical", "the sidecar on web-1 lost records")
     assert one.text == (
-        "In this hour and the one before: 3 decision records that could not be written down: the spool is at its limit, or the disk "
-        "is full; 1 times the pass-through log was emptied unread."
+        "In this hour and the one before: 3 decision records that could not be written down: the spool is at its limit, "
+        "or the disk is full; 1 times the pass-through log was emptied unread."
     )
 
 
