@@ -83,7 +83,7 @@ def told(event: events.ScenarioFinished) -> Iterator[str]:
 
 def broken_contracts(whole: Whole, paths: str = "^/") -> tuple[list[str], Counter[tuple[str, int]]]:
     """Return what went wrong, each once, and how often each operation was answered with which status."""
-    config = SchemathesisConfig.from_dict(CONFIG | {"headers": whole.headers})
+    config = SchemathesisConfig.from_dict(CONFIG | {"auth": {"openapi": {"token": {"bearer": whole.token}}}})
     schema = schemathesis.openapi.from_asgi("/openapi.json", whole.application, config=config)
     failures: list[str] = []
     answered: Counter[tuple[str, int]] = Counter()
