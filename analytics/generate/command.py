@@ -20,8 +20,9 @@ from analytics.generate.plan import Plan
 from analytics.generate.pour import Sink, Watch, pour
 from analytics.generate.traffic import generate
 from analytics.ingest.commit import Books
-from analytics.store import records
+from analytics.store import partitions, records
 from analytics.terminal import STOPPED, moment, tell
+from analytics.types import DAY_S
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +65,7 @@ def into_database(engine: Engine, asked: Plan, options: dict[str, Any]) -> int:
         held = records.last_started_unix_us(connection) is not None
     if held and not options["add"]:
         raise ValueError("the database holds records already; --add adds generated ones to them")
+    partitions.make(engine, range(asked.start_unix_s // DAY_S, asked.end_unix_s // DAY_S + 1))
     return _run(asked, Books(engine).store, options["truth"])
 
 
