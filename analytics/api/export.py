@@ -24,9 +24,10 @@ from analytics.api.auth import Analyst
 from analytics.api.context import Use
 from analytics.api.decisions import Filters
 from analytics.api.errors import ApiError, responses
+from analytics.api.parameters import scope
 from analytics.formats import FORMATS
 from analytics.store import export
-from analytics.store.records import Filter
+from analytics.store.search import Filter
 from analytics.types import DAY_S, DecisionRow
 
 router = APIRouter(tags=["export"])
@@ -48,20 +49,20 @@ class Exporting(Filters):
     format: Literal["csv", "jsonl", "parquet"] = Field(default="csv", examples=["parquet"])
     days: Annotated[int | None, Field(ge=1, le=366, description="The last so many days.", examples=[7])] = None
 
-    def narrowed(self, now_s: float) -> Filter:
+    def narrowed(self, now_s: float, tenant: str | None) -> Filter:
         """Return the store's words for it. Raises: ApiError when days and from or to are given together."""
         if self.days is None:
-            return self.filter()
+            return self.filter(tenant)
         if self.from_ is not None or self.to is not None:
             raise ApiError(422, "days: give either days, or from and to", "days")
-        return replace(self.filter(), from_unix_us=round((now_s - self.days * DAY_S) * 1e6))
+        return replace(self.filter(tenant), from_unix_us=round((now_s - self.days * DAY_S) * 1e6))
 
 
 @router.get("/api/export", response_class=StreamingResponse, responses=_CONTENT | responses(422, 503))
 def exported(context: Use, who: Analyst, query: Annotated[Exporting, Query()]) -> StreamingResponse:
     """Return decisions as a file: CSV (cells harmless to spreadsheets), JSON lines or Parquet, oldest first."""
     now_s = context.clock()
-    batches = export.batches(context.engine, query.narrowed(now_s), who.tenant)
+    batches = export.batches(context.engine, query.narrowed(now_s, scope(who, query.tenant)))
     first = next(batches, None)
     chosen = FORMATS[query.format]
     _LOG.info("export.started", extra={"format": query.format, "who": who.name})

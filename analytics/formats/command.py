@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from analytics.formats import FORMATS
 from analytics.store import export
-from analytics.store.records import Filter
+from analytics.store.search import Filter
 from analytics.terminal import STOPPED, moment, tell, written
 from analytics.types import ACTIONS, DAY_S, LEVELS, OUTCOMES, DecisionRow
 
@@ -56,6 +56,7 @@ def narrowed(options: dict[str, Any], now_unix_s: float) -> Filter:
         first = datetime.fromtimestamp(now_unix_s - options["days"] * DAY_S, UTC)
     return Filter(
         equal={column: options[name] for name, column in _EQUAL.items() if options[name] is not None},
+        tenant=options["tenant"],
         min_score=options["min_score"],
         threat_type=options["threat_type"],
         from_unix_us=None if first is None else round(first.timestamp() * 1e6),
@@ -66,7 +67,7 @@ def narrowed(options: dict[str, Any], now_unix_s: float) -> Filter:
 def run(engine: Engine, options: dict[str, Any], asked: Filter) -> int:
     """Write the file; return the exit code."""
     try:
-        batches = _told(export.batches(engine, asked, options["tenant"]))
+        batches = _told(export.batches(engine, asked))
         with _target(options["out"]) as file:
             for piece in FORMATS[options["format"]].encode(batches):
                 file.write(piece)

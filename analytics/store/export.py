@@ -17,8 +17,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, select
 
-from analytics.store import records
-from analytics.store.records import Filter
+from analytics.store import search
+from analytics.store.search import Filter
 from analytics.store.tables import RECORDS, THREATS
 from analytics.types import DAY_S, HOUR_S, DecisionRow, ThreatRow
 
@@ -30,12 +30,12 @@ _COLUMNS = tuple(column.name for column in RECORDS.c)
 _LAST_ID = "g"  # sorts behind every hex digit
 
 
-def batches(engine: Engine, narrowed: Filter, tenant: str | None, rows: int = ROWS) -> Iterator[list[DecisionRow]]:
-    """Yield the records that pass the filter, those of one tenant only where one is given.
+def batches(engine: Engine, narrowed: Filter, rows: int = ROWS) -> Iterator[list[DecisionRow]]:
+    """Yield the records that pass the filter.
 
     Shape: in the order of their ids; lists are never empty. Raises: sqlalchemy.exc.DBAPIError.
     """
-    limit, conditions = rows, _conditions(narrowed, tenant)
+    limit, conditions = rows, tuple(search.conditions(narrowed))
     first, end = _bounds(narrowed)
     with engine.connect() as connection:
         newest = connection.execute(
@@ -71,11 +71,6 @@ def _next(connection: Connection, start: str) -> str | None:
     """Return the first id held that does not sort before `start`, so that empty years cost nothing."""
     statement = select(RECORDS.c.decision_id).where(RECORDS.c.decision_id >= start)
     return connection.execute(statement.order_by(RECORDS.c.decision_id).limit(1)).scalar()
-
-
-def _conditions(narrowed: Filter, tenant: str | None) -> tuple[ColumnElement[bool], ...]:
-    mine = () if tenant is None else (RECORDS.c.tenant == tenant,)
-    return *records.conditions(narrowed), *mine
 
 
 def _page(

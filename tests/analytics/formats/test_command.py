@@ -72,7 +72,7 @@ def test_what_cannot_be_asked_is_told(
 
 
 def test_days_count_back_from_now() -> None:
-    options = dict.fromkeys((*command._EQUAL, "from_", "to", "min_score", "threat_type")) | {"days": 2}
+    options = dict.fromkeys((*command._EQUAL, "from_", "to", "min_score", "threat_type", "tenant")) | {"days": 2}
     assert command.narrowed(options, 1_795_000_000.0).from_unix_us == (1_795_000_000 - 2 * 86_400) * 1_000_000
 
 

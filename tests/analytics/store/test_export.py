@@ -7,7 +7,7 @@ from sqlalchemy import Engine, event
 from analytics.generate import Plan, generate
 from analytics.ingest.commit import Books
 from analytics.store import export
-from analytics.store.records import Filter
+from analytics.store.search import Filter
 from analytics.types import DecisionRow
 
 PLAN = Plan(records=300, seed=7, days=12, tenants=2)
@@ -27,7 +27,7 @@ EVERYTHING = Filter()
 def read(
     engine: Engine, narrowed: Filter = EVERYTHING, tenant: str | None = None, rows: int = 100
 ) -> list[DecisionRow]:
-    return [row for rows in export.batches(engine, narrowed, tenant, rows) for row in rows]
+    return [row for rows in export.batches(engine, replace(narrowed, tenant=tenant), rows) for row in rows]
 
 
 def test_everything_comes_once_in_order_and_whole(filled: Engine) -> None:
@@ -39,7 +39,7 @@ def test_everything_comes_once_in_order_and_whole(filled: Engine) -> None:
 
 def test_lists_have_at_most_so_many_rows_and_are_never_empty(filled: Engine) -> None:
     for rows in (1, 7, 299, 300, 301):
-        sizes = [len(one) for one in export.batches(filled, Filter(), None, rows)]
+        sizes = [len(one) for one in export.batches(filled, Filter(), rows)]
         assert sum(sizes) == 300
         assert 0 < min(sizes) <= max(sizes) <= rows
 
@@ -78,7 +78,7 @@ def test_nothing_held_or_nothing_in_the_window_is_nothing(engine: Engine) -> Non
 
 
 def test_what_comes_after_the_beginning_is_left_out(filled: Engine) -> None:
-    batches = export.batches(filled, Filter(), None, 100)
+    batches = export.batches(filled, Filter(), 100)
     found = next(batches)
     late = replace(ROWS[-1], decision_id="ffff" + ROWS[-1].decision_id[4:])
     Books(filled).store([late])
@@ -91,7 +91,7 @@ def test_long_texts_make_shorter_lists(engine: Engine, monkeypatch: pytest.Monke
     monkeypatch.setattr(export, "CHARS", 100_000)
     long = {"content": {"capture": "full", "prompt": "x" * 30_000, "response": "y" * 10_000}}
     Books(engine).store([replace(row, detail=row.detail | long) for row in ROWS[:40]])
-    sizes = [len(rows) for rows in export.batches(engine, Filter(), None, 10)]
+    sizes = [len(rows) for rows in export.batches(engine, Filter(), 10)]
     assert (sum(sizes), max(sizes[1:])) == (40, 2)
 
 
@@ -109,7 +109,7 @@ def statements(filled: Engine) -> Iterator[list[str]]:
 
 
 def test_who_stops_asking_has_stopped_the_query(filled: Engine, statements: list[str]) -> None:
-    batches = export.batches(filled, Filter(), None, 10)
+    batches = export.batches(filled, Filter(), 10)
     next(batches)
     asked = len(statements)
     assert asked < 8
