@@ -6,6 +6,7 @@ Never: made-up records among real ones: a database that holds records is refused
 """
 
 import argparse
+import gc
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -78,7 +79,7 @@ def into_file(asked: Plan, options: dict[str, Any]) -> int:
 
 def _run(asked: Plan, sink: Sink, truth: Path | None) -> int:
     traffic = generate(asked)
-    with _stopping() as stopped:
+    with _stopping() as stopped, _without_collections():
         done = pour(traffic, asked.records, sink, Watch(tell, stopped, time.monotonic))
     if truth is not None:
         truth.write_bytes(traffic.truth.json())
@@ -86,6 +87,16 @@ def _run(asked: Plan, sink: Sink, truth: Path | None) -> int:
         tell(f"stopped: {done:,} of {asked.records:,} records are there, whole; the rest was not written")
         return STOPPED
     return 0
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Keep the garbage collector off: rows hold no cycles, and looking through them for some costs a third of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @contextmanager
