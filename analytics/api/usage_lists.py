@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from analytics.api.bodies import COUNTED, TimelineBucket, bucket, counts, quantiles
+from analytics.api.bodies import TimelineBucket, bucket, counts, quantiles
 from analytics.api.context import Use
 from analytics.api.errors import ApiError, responses
 from analytics.api.parameters import Narrowed, Page, Question, decode_cursor, encode_cursor
@@ -94,10 +94,15 @@ class Heatmap(BaseModel):
     cells: list[HeatCell] = Field(description="168 hours, Monday 0:00 first; those without requests hold zeros.")
 
 
-def rank(connection: Connection, asked: Question, keys: tuple[str, ...], query: Ordered) -> tuple[Pairs, str | None]:
-    """Return one page of a list by the keys, and its next_cursor. Raises: ApiError for a cursor of another list."""
+def rank(
+    connection: Connection, asked: Question, keys: tuple[str, ...], query: Ordered, least: int = 0
+) -> tuple[Pairs, str | None]:
+    """Return one page of a list by the keys, and its next_cursor; what has less than `least` is left out.
+
+    Raises: ApiError for a cursor of another list.
+    """
     after = None if query.cursor is None else decode_cursor(query.cursor, query.sort, len(keys))
-    by = ranks.By(keys, query.sort, query.limit + 1, after, COUNTED)
+    by = ranks.By(keys, query.sort, query.limit + 1, after, usage.LISTED, least)
     found = ranks.top(connection, asked.slice, by)
     pairs = found[: query.limit]
     if len(found) <= query.limit:
@@ -140,7 +145,7 @@ def endpoints(context: Use, asked: Narrowed, query: Annotated[Ordered, Query()])
 def timeline(context: Use, asked: Narrowed) -> Timeline:
     """Return counts and latency of each bucket of the window, of everything or of one model, user, endpoint, provider."""
     with context.engine.connect() as connection:
-        found = usage.timeline(connection, asked.slice, COUNTED)
+        found = usage.timeline(connection, asked.slice, usage.LISTED)
     return Timeline(window=asked.span.body, timeline=[bucket(start, one) for start, one in found])
 
 
