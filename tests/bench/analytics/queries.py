@@ -25,7 +25,7 @@ from sqlalchemy import create_engine, text
 
 from tests.bench.analytics import servers
 from tests.bench.analytics.questions import STREAMED, Question, questions
-from tests.bench.processes import Children, python
+from tests.bench.processes import Children, cpu_s, python
 from tests.bench.report import table
 from tests.bench.sums import percentile
 from tests.support.ports import free_ports
@@ -37,7 +37,7 @@ _DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """How long one question took, in milliseconds. status is the last one seen."""
+    """How long one question took, in milliseconds; cpu_ms is the service's share of it. status is the last one seen."""
 
     endpoint: str
     window: str
@@ -45,6 +45,7 @@ class Timed:
     p50_ms: float
     p95_ms: float
     max_ms: float
+    cpu_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def _asked(url: str, load_s: float, folder: Path, options: argparse.Namespace) -
         idle = servers.memory_mib(service)
         document = json.loads(_get(http_port, "/openapi.json")[1])
         asked = [one for one in questions(document, known, newest) if options.only in one.endpoint]
-        timed = tuple(_time(http_port, one, options.turns) for one in asked)
+        timed = tuple(_time((http_port, service), one, options.turns) for one in asked)
         peak = servers.memory_mib(service)
     engine = urlsplit(url).scheme.partition("+")[0]
     return Answers(engine, records, load_s, _size_mib(url), idle, peak, timed)
@@ -159,10 +160,10 @@ def _get(port: int, url: str) -> tuple[int, bytes]:
         connection.close()
 
 
-def _time(port: int, question: Question, turns: int) -> Timed:
-    """Return how long a question takes, from the request to the end of the answer, on one connection."""
-    took: list[float] = []
-    status = 0
+def _time(service: tuple[int, int], question: Question, turns: int) -> Timed:
+    """Return how long a question takes at a service (port, process), from the request to the end of the answer."""
+    (port, pid), took = service, []
+    status, before = 0, 0.0
     for turn in range(turns + 1):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         connection.connect()
@@ -177,8 +178,11 @@ def _time(port: int, question: Question, turns: int) -> Timed:
         connection.close()
         if turn:
             took.append(seconds * 1_000)
-    took.sort()
-    return Timed(question.endpoint, question.window, status, percentile(took, 50), percentile(took, 95), took[-1])
+        else:
+            before = cpu_s([pid])
+    cpu_ms = (cpu_s([pid]) - before) / turns * 1_000
+    sums = percentile(took, 50), percentile(took, 95), max(took)
+    return Timed(question.endpoint, question.window, status, *sums, cpu_ms)
 
 
 def _size_mib(url: str) -> float:
@@ -194,7 +198,7 @@ def _size_mib(url: str) -> float:
 
 def _report(answers: Answers) -> str:
     rows: list[Sequence[Any]] = [
-        [f"{one.endpoint}", one.window, one.status, one.p50_ms, one.p95_ms, one.max_ms, _verdict(one)]
+        [f"{one.endpoint}", one.window, one.status, one.p50_ms, one.p95_ms, one.max_ms, one.cpu_ms, _verdict(one)]
         for one in sorted(answers.timed, key=lambda one: -one.p95_ms)
     ]
     missed = sum(one.p95_ms > TARGET_MS for one in answers.timed)
@@ -203,7 +207,7 @@ def _report(answers: Answers) -> str:
         f"{answers.database_mib:,.0f} MiB; service {answers.idle_mib:,.0f} MiB idle, {answers.peak_mib:,.0f} MiB at most; "
         f"{missed} of {len(rows)} questions above {TARGET_MS:.0f} ms at the 95th percentile"
     )
-    return f"{head}\n\n{table(('ms', 'window', 'status', 'p50', 'p95', 'max', ''), rows)}\n"
+    return f"{head}\n\n{table(('ms', 'window', 'status', 'p50', 'p95', 'max', 'CPU', ''), rows)}\n"
 
 
 def _verdict(one: Timed) -> str:
