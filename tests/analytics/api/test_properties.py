@@ -17,10 +17,13 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from analytics.access import keys
+from analytics.access.principal import LOCAL, SCOPES
 from analytics.store import database
 from tests.analytics.books import fill, varied
-from tests.analytics.conftest import build_application
+from tests.analytics.conftest import NOW_UNIX_S, build_application
 
 # Random requests of each operation; the edges alone are some dozens to some hundreds.
 EXAMPLES = 25
@@ -33,7 +36,10 @@ CONFIG: dict[str, Any] = {
     "seed": SEED,
     "generation": {"max-examples": EXAMPLES, "deterministic": True, "no-shrink": True, "database": "none"},
     "phases": {"stateful": {"enabled": False}},
-    "checks": {"positive_data_acceptance": {"expected-statuses": SEMANTIC}},
+    "checks": {
+        "positive_data_acceptance": {"expected-statuses": SEMANTIC},
+        "ignored_auth": {"enabled": False},  # Holder speaks for every request; who is let in: test_isolation
+    },
 }
 ROWS = varied(60)
 
@@ -49,7 +55,29 @@ def engine_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def whole(engine_of_all: Engine) -> FastAPI:
-    return build_application(engine_of_all)
+    return held_by_an_admin(engine_of_all)
+
+
+class Holder:
+    """Sends a token with every request: one of them makes an account, from when on nobody is let in without."""
+
+    def __init__(self, application: ASGIApp, token: str) -> None:
+        self._application = application
+        self._header = b"authorization", f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = scope | {"headers": [*scope["headers"], self._header]}
+        await self._application(scope, receive, send)
+
+
+def held_by_an_admin(engine: Engine) -> FastAPI:
+    with database.writing(engine) as connection:
+        new = keys.NewToken("properties", "admin", scopes=SCOPES)
+        _, token = keys.create(connection, LOCAL, new, NOW_UNIX_S)
+    application = build_application(engine)
+    application.add_middleware(Holder, token=token)
+    return application
 
 
 def told(event: events.ScenarioFinished) -> Iterator[str]:
@@ -86,7 +114,7 @@ def test_no_request_breaks_the_contract(whole: FastAPI) -> None:
 
 def test_what_breaks_is_found(engine_of_all: Engine) -> None:
     """A 500 beyond a number, an answer that is not the one promised: else the test above says nothing."""
-    application = build_application(engine_of_all)
+    application = held_by_an_admin(engine_of_all)
 
     @application.get("/api/broken")
     def broken(number: int = 1) -> dict[str, int]:

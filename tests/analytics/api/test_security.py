@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from analytics.store import database, usage, verdicts
 from analytics.types import DAY_S, DecisionRow
 from tests.analytics.books import among, fill, varied
-from tests.analytics.conftest import NOW_UNIX_S, build_application
+from tests.analytics.conftest import NOW_UNIX_S, build_application, local_client
 
 ROWS = varied(300)
 
@@ -123,7 +123,7 @@ def test_what_is_narrowed_to_nothing_is_empty(client: TestClient) -> None:
 def test_an_empty_store_has_no_mean(tmp_path: Any) -> None:
     engine = database.connect(f"sqlite:///{tmp_path / 'none.db'}")
     database.migrate(engine)
-    with TestClient(build_application(engine)) as client:
+    with local_client(build_application(engine)) as client:
         answer = client.get("/api/security/summary").json()
     engine.dispose()
     assert (answer["total_requests"], answer["mean_score"], answer["precision"]) == (0, None, None)
