@@ -18,6 +18,7 @@ import uvloop
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from analytics import sharing
 from analytics.access import first
 from analytics.config import ConfigError, Settings, variable
 from analytics.ingest import tls
@@ -81,8 +82,9 @@ async def _run(settings: Settings, engine: Engine) -> None:
     _bind("grpc", settings.grpc_host, settings.grpc_port).close()  # for its error; gRPC binds by address only
     with _bind("http", settings.http_host, settings.http_port) as http_socket:
         service = construct(settings, engine)
-        tls.listen(service.ingest, f"{_bracketed(settings.grpc_host)}:{settings.grpc_port}", settings)
-        await service.ingest.start()
+        if settings.role != "worker":
+            tls.listen(service.ingest, f"{_bracketed(settings.grpc_host)}:{settings.grpc_port}", settings)
+            await service.ingest.start()
         await _serve(settings, service, http_socket)
 
 
@@ -90,7 +92,8 @@ async def _serve(settings: Settings, service: Service, http_socket: socket.socke
     gc.freeze()  # what is there now stays: collections need not look at it again
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, setattr, service.http, "should_exit", True)
+        loop.add_signal_handler(number, _leave, service)
+    sharing.start(service.parts)
     _LOG.info("service.started", extra={"http_port": settings.http_port, "grpc_port": settings.grpc_port})
     tasks = [loop.create_task(work) for work in (service.hub.run(), service.control.run())]
     await service.http.serve(sockets=[http_socket])
@@ -100,7 +103,13 @@ async def _serve(settings: Settings, service: Service, http_socket: socket.socke
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await service.ingest.stop(settings.shutdown_grace_s)
+    await asyncio.to_thread(sharing.stop, service.parts)
     service.writer.shutdown(wait=True)
+
+
+def _leave(service: Service) -> None:
+    service.http.should_exit = True
+    service.feed.close()  # else people who watch would hold the server open
 
 
 def _bind(name: str, host: str, port: int) -> socket.socket:

@@ -66,6 +66,13 @@ def changed_since(connection: Connection, version: int) -> list[UserRisk]:
     return [UserRisk(*row) for row in connection.execute(statement)]
 
 
+def moved_since(connection: Connection, since_unix_us: int, limit: int) -> list[UserRisk]:
+    """Return at most `limit` users whose risk moved after a moment, the highest sums first."""
+    statement = select(*USERS_RISK.c).where(USERS_RISK.c.as_of_unix_us > since_unix_us)
+    found = connection.execute(statement.order_by(USERS_RISK.c.risk.desc()).limit(limit))
+    return [UserRisk(*row) for row in found]
+
+
 def add_events(connection: Connection, events: Sequence[RiskEvent]) -> None:
     """Note what was done to users; the same thing at the same microsecond is noted once."""
     statement = _insert_event(connection.dialect)
