@@ -3,7 +3,7 @@
 In: arguments. Out: a table for each engine, worst first, and the end of build/bench-analytics.json. The records are those of
 `douane-analytics generate`; the service runs as a process of its own and is asked by one client, one question after the other,
 after one turn that is not counted.
-Never: a database that was there before, unless --keep says where one is kept between two runs.
+Never: a database that was there before, unless --at names one, made by generate and kept between two runs.
 """
 
 import argparse
