@@ -13,6 +13,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import uvloop
 from sqlalchemy import Engine
@@ -21,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from analytics.access import first
 from analytics.config import ConfigError, Settings, variable
 from analytics.ingest import tls
-from analytics.service import Service, construct
+from analytics.service import Http, Service, construct
 from analytics.store import database, records, rollups
 from analytics.telemetry import configure_logging
 
@@ -93,6 +94,8 @@ async def _serve(settings: Settings, service: Service, http_socket: socket.socke
         loop.add_signal_handler(number, setattr, service.http, "should_exit", True)
     _LOG.info("service.started", extra={"http_port": settings.http_port, "grpc_port": settings.grpc_port})
     tasks = [loop.create_task(work) for work in (service.hub.run(), service.control.run())]
+    for task in tasks:
+        task.add_done_callback(partial(_ended, service.http))
     await service.http.serve(sockets=[http_socket])
     _LOG.info("service.stopping")
     service.control.stop()
@@ -101,6 +104,13 @@ async def _serve(settings: Settings, service: Service, http_socket: socket.socke
     await asyncio.gather(*tasks, return_exceptions=True)
     await service.ingest.stop(settings.shutdown_grace_s)
     service.writer.shutdown(wait=True)
+
+
+def _ended(http: Http, task: "asyncio.Task[None]") -> None:
+    """Stop the service when what steers sidecars ended by a fault: half a service is none."""
+    if not task.cancelled() and task.exception() is not None:
+        _LOG.critical("service.broken", exc_info=task.exception())
+        http.should_exit = True
 
 
 def _bind(name: str, host: str, port: int) -> socket.socket:
