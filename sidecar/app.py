@@ -38,6 +38,7 @@ from sidecar.record.spool import Spool
 from sidecar.refusal import refusal_body
 from sidecar.risk.memo import Memo
 from sidecar.telemetry import Counts
+from sidecar.uplink import failure, open_channel
 
 log = logging.getLogger("douane.worker")
 
@@ -131,7 +132,7 @@ class Worker:
         self.packs = PacksFolder(packs_path(settings), self.counts.packs_read, required=settings.packs_dir is not None)
         self.around = self._surroundings()
         self.threads = ThreadPoolExecutor(2, thread_name_prefix="inspect")
-        self.channel = grpc.aio.insecure_channel(analytics_address(settings))
+        self.channel = open_channel(settings)
         self.publisher = Publisher(self.spool, _sender(self.channel), self.counts, time.monotonic, Random())
         self.server = build_server(self._desk(index), f"unix:{socket_path(settings.folder, index)}")
 
@@ -226,11 +227,6 @@ def _generate_keys(settings: Settings) -> Mapping[str, str]:
     return dict.fromkeys((p.name for p in settings.providers()), "demo") if settings.demo() else settings.keys()
 
 
-def analytics_address(settings: Settings) -> str:
-    """Return where records and reports go."""
-    return settings.analytics_grpc or f"127.0.0.1:{settings.analytics_grpc_port}"
-
-
 def _sender(channel: grpc.aio.Channel) -> Callable[[bytes], "asyncio.Future[PublishResponse]"]:
     """Return what sends one serialized PublishRequest."""
     call = channel.unary_unary(
@@ -241,7 +237,7 @@ def _sender(channel: grpc.aio.Channel) -> Callable[[bytes], "asyncio.Future[Publ
         try:
             answer: PublishResponse = await call(request, timeout=30.0, wait_for_ready=False)
         except grpc.aio.AioRpcError as error:
-            raise ConnectionError(f"{error.code().name}: {error.details()}") from None
+            raise failure(error) from None
         return answer
 
     return send  # type: ignore[return-value] # a coroutine function is what Publisher awaits

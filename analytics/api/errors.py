@@ -4,16 +4,18 @@ In: whatever an endpoint or the framework raises. Out: JSON. Never: a traceback,
 """
 
 import logging
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 _LOG = logging.getLogger("analytics.api")
 _TYPES = {
@@ -58,47 +60,64 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorBody, "description": HTTPStatus(status).phrase} for status in statuses}
 
 
-def install(application: FastAPI) -> None:
-    """Make every error of the application have the one shape."""
+def install(application: FastAPI, routers: Iterable[APIRouter] = ()) -> None:
+    """Make every error of the application have the one shape. A 405 tells the methods of all routes of the routers."""
+    routes = [route for router in routers for route in router.routes if isinstance(route, Route)]
+
+    async def http_error(request: Request, error: Exception) -> JSONResponse:
+        return _http_error(request, error, routes)
+
     application.add_exception_handler(ApiError, _api_error)
-    application.add_exception_handler(HTTPException, _http_error)
+    application.add_exception_handler(HTTPException, http_error)
     application.add_exception_handler(RequestValidationError, _invalid)
     for kind in (OperationalError, PoolTimeout):
         application.add_exception_handler(kind, _database)
     application.add_exception_handler(Exception, _unexpected)
 
 
-def _answer(status: int, message: str, param: str | None = None) -> JSONResponse:
+def answer(status: int, message: str, param: str | None = None) -> JSONResponse:
+    """Return an error; a 401 says which way to log in a program has (RFC 9110, 11.6.1)."""
     kind = _TYPES.get(status, "internal" if status >= 500 else "invalid_request")
     error = {"type": kind, "message": message} | ({"param": param} if param else {})
-    return JSONResponse({"error": error}, status)
+    headers = {"www-authenticate": 'Bearer realm="douane"'} if status == 401 else None
+    return JSONResponse({"error": error}, status, headers)
 
 
 async def _api_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)  # noqa: S101 - registered for it; narrows the type
-    return _answer(error.status, error.message, error.param)
+    return answer(error.status, error.message, error.param)
 
 
-async def _http_error(request: Request, error: Exception) -> JSONResponse:
+def _http_error(request: Request, error: Exception, routes: Sequence[Route]) -> JSONResponse:
+    """Answer with what the framework found. A body that cannot be read (its 400) is an invalid request like any other."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it; narrows the type
-    message = f"there is nothing at {request.url.path}" if error.status_code == 404 else str(error.detail)
-    answer = _answer(error.status_code, message)
-    answer.headers.update(error.headers or {})
-    return answer
+    path = request.url.path
+    message = f"there is nothing at {path}" if error.status_code == 404 else str(error.detail)
+    found = answer(422 if error.status_code == 400 else error.status_code, message)
+    found.headers.update(error.headers or {})
+    if error.status_code == 405:
+        found.headers["allow"] = _allowed(routes, request.scope["path"]) or found.headers["allow"]
+    return found
+
+
+def _allowed(routes: Sequence[Route], path: str) -> str:
+    """Return the methods of every route of the first path that matches; Starlette tells those of one route."""
+    first = next((one.path_format for one in routes if one.path_regex.match(path)), None)
+    return ", ".join(sorted({method for one in routes if one.path_format == first for method in one.methods or ()}))
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it; narrows the type
     first = error.errors()[0]
     param = ".".join(str(part) for part in first["loc"][1:])
-    return _answer(422, f"{param}: {first['msg']}" if param else str(first["msg"]), param or None)
+    return answer(422, f"{param}: {first['msg']}" if param else str(first["msg"]), param or None)
 
 
 async def _database(request: Request, error: Exception) -> JSONResponse:
     kind = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
     _LOG.error("api.database", extra={"path": request.url.path, "error": kind})
-    return _answer(503, "the database cannot be reached")
+    return answer(503, "the database cannot be reached")
 
 
 async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
-    return _answer(500, "something went wrong here; the log says what")
+    return answer(500, "something went wrong here; the log says what")

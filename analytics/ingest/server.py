@@ -1,19 +1,19 @@
-"""The gRPC end of ingest: DecisionLog.Publish and .Cover, acknowledged only after the commit.
+"""The gRPC end of ingest: DecisionLog.Publish and .Cover, acknowledged only after the commit, or once Redis has them.
 
 In: batches of protobuf records. Out: how many were stored, unchanged, rejected; the rows that became final go to
 `telemetry.Metrics`. A record that can never be stored is rejected with its reason and never holds up its batch; a
 failure of the store becomes a gRPC error status, so that the sidecar keeps the batch and sends it again.
 The event loop keeps answering the API meanwhile: batches are read and stored in threads, whose rows the books put into
 common transactions (ingest/commit.py). One thread reads at a time, so that the one that commits gets its share of the
-interpreter.
+interpreter. With a Redis, batches go into its stream instead (buffer), and workers write them (worker).
 Bounds: MOST_IN_HAND batches (of 2 MiB, as sidecars send them); more are refused, and stay in their sidecars' spools.
-Never: an acknowledgement before the commit; a batch dropped in silence.
+Never: an acknowledgement before the commit, or before Redis's; a batch dropped in silence.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Never
@@ -22,33 +22,47 @@ import grpc
 from douane.v1 import control_pb2 as pb
 from douane.v1 import coverage_pb2 as coverage_pb
 from douane.v1.control_pb2_grpc import DecisionLogServicer, add_DecisionLogServicer_to_server
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError, SQLAlchemyError
+from redis.exceptions import OutOfMemoryError, RedisError
+from sqlalchemy.exc import OperationalError
 
+from analytics.ingest.auth import Guard, of_sender, sender
+from analytics.ingest.buffer import Buffer, NotKept
 from analytics.ingest.coverage import decode_coverage
-from analytics.ingest.decode import RecordError, decode
+from analytics.ingest.decode import RecordError
+from analytics.ingest.stream import StreamFull
+from analytics.ingest.writing import Store, decoded, write
 from analytics.telemetry import Metrics
-from analytics.types import CoverageRows, DecisionRow, Stored
+from analytics.types import CoverageRows
 
 # The contract says 4 MiB a batch; a sidecar that oversteps it must not be stuck for ever with a batch we refuse.
 MAX_MESSAGE_BYTES = 32 << 20
 # What one transaction takes, and as much again that gathers meanwhile.
 MOST_IN_HAND = 32
-REJECTED_ID_CHARS = 64
+# Reading a batch is this program's own work, waiting for Redis is not: two threads keep one core busy.
+BUFFER_THREADS = 2
 
-Store = Callable[[Sequence[DecisionRow]], Stored]
 Cover = Callable[[CoverageRows], int]
 _LOG = logging.getLogger("analytics.ingest")
 
 
 class DecisionLog(DecisionLogServicer):
-    """The servicer. `store` and `cover` store a batch, or a report, in one transaction of its own."""
+    """The servicer. `store` and `cover` store a batch, or a report, in one transaction; `buffer` takes batches instead."""
 
-    def __init__(self, store: Store, cover: Cover, metrics: Metrics, writer: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        store: Store,
+        cover: Cover,
+        metrics: Metrics,
+        writer: ThreadPoolExecutor,
+        buffer: Buffer | None = None,
+    ) -> None:
         self._store = store
         self._cover = cover
         self._metrics = metrics
         self._writer = writer
-        self._publishers = ThreadPoolExecutor(MOST_IN_HAND, thread_name_prefix="publish")
+        self._publish = self.publish if buffer is None else buffer.publish
+        threads = MOST_IN_HAND if buffer is None else BUFFER_THREADS
+        self._publishers = ThreadPoolExecutor(threads, thread_name_prefix="publish")
         self._reading, self._counting = Lock(), Lock()
         self._in_hand = 0
 
@@ -57,8 +71,8 @@ class DecisionLog(DecisionLogServicer):
     ) -> pb.PublishResponse:
         """Answer with what became of each record of a batch, after the commit.
 
-        Raises: a gRPC abort, UNAVAILABLE when the database cannot be reached or is locked, RESOURCE_EXHAUSTED when
-        there is too much in hand, INTERNAL otherwise.
+        Raises: a gRPC abort, UNAVAILABLE when database or Redis cannot be reached, RESOURCE_EXHAUSTED when there is too
+        much in hand or in the stream, INTERNAL otherwise.
         """
         if self._in_hand >= MOST_IN_HAND:
             self._metrics.failed_batches.labels("resource_exhausted").inc()
@@ -66,11 +80,17 @@ class DecisionLog(DecisionLogServicer):
         self._in_hand += 1
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._publishers, self.publish, request)
+            mine, others = of_sender(request, sender())
+            answer = await loop.run_in_executor(self._publishers, self._publish, mine)
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is, the sidecar keeps the batch
             return await self._refuse(error, context)
         finally:
             self._in_hand -= 1
+        if others:
+            _LOG.warning("ingest.rejected", extra={"records": len(others), "reason": others[0].reason})
+            self._metrics.records.labels("rejected").inc(len(others))
+            answer.rejected.extend(others)
+        return answer
 
     async def Cover(  # noqa: N802 - the contract's name
         self, request: coverage_pb.CoverageReport, context: grpc.aio.ServicerContext
@@ -89,8 +109,7 @@ class DecisionLog(DecisionLogServicer):
             return await self._refuse(error, context)
 
     async def _refuse(self, reason: Exception, context: grpc.aio.ServicerContext) -> Never:
-        away = isinstance(reason, OperationalError)
-        code = grpc.StatusCode.UNAVAILABLE if away else grpc.StatusCode.INTERNAL
+        code = _code(reason)
         self._metrics.failed_batches.labels(code.name.lower()).inc()
         _LOG.error("ingest.failed", extra={"code": code.name, "error": type(reason).__name__}, exc_info=reason)
         await context.abort(code, f"the batch was not stored: {type(reason).__name__}")
@@ -109,63 +128,34 @@ class DecisionLog(DecisionLogServicer):
         """Store one batch and return the answer to it. Runs in a thread of its own."""
         began = time.perf_counter()
         with self._reading:
-            rows, rejected = _decoded(request)
-        try:
-            result = self._store(rows)
-        except (DataError, IntegrityError, UnicodeError, OverflowError):
-            result, refused = self._one_by_one(rows)
-            rejected += refused
+            batch = decoded(request)
+        result, refused = write(self._store, batch.rows)
+        rejected = [*batch.rejected, *(pb.Rejected(decision_id=row.decision_id, reason=why) for row, why in refused)]
         with self._counting:
             self._metrics.observe_batch(len(request.records), result, len(rejected), time.perf_counter() - began)
         if rejected:
             _LOG.warning("ingest.rejected", extra={"records": len(rejected), "reason": rejected[0].reason})
         return pb.PublishResponse(stored=result.stored, unchanged=result.unchanged, rejected=rejected)
 
-    def _one_by_one(self, rows: Sequence[DecisionRow]) -> tuple[Stored, list[pb.Rejected]]:
-        """Store each row alone, so that what the database refuses is refused alone."""
-        results: list[Stored] = []
-        rejected: list[pb.Rejected] = []
-        for row in rows:
-            try:
-                results.append(self._store([row]))
-            except (DataError, IntegrityError, UnicodeError, OverflowError) as error:
-                rejected.append(
-                    pb.Rejected(decision_id=row.decision_id, reason=f"the database refused it: {_kind(error)}")
-                )
-        changes = tuple(change for result in results for change in result.changes)
-        counted = tuple(row for result in results for row in result.counted)
-        stored, unchanged = sum(one.stored for one in results), sum(one.unchanged for one in results)
-        return Stored(stored, unchanged, counted, changes), rejected
+
+def _code(reason: Exception) -> grpc.StatusCode:
+    if isinstance(reason, StreamFull | OutOfMemoryError):
+        return grpc.StatusCode.RESOURCE_EXHAUSTED
+    if isinstance(reason, OperationalError | RedisError | NotKept):
+        return grpc.StatusCode.UNAVAILABLE
+    return grpc.StatusCode.INTERNAL
 
 
-def _kind(error: Exception) -> str:
-    return (
-        type(error.orig).__name__
-        if isinstance(error, SQLAlchemyError) and hasattr(error, "orig")
-        else type(error).__name__
-    )
-
-
-def _decoded(request: pb.PublishRequest) -> tuple[list[DecisionRow], list[pb.Rejected]]:
-    rows: list[DecisionRow] = []
-    rejected: list[pb.Rejected] = []
-    for record in request.records:
-        try:
-            rows.append(decode(record))
-        except RecordError as error:
-            rejected.append(pb.Rejected(decision_id=record.decision_id[:REJECTED_ID_CHARS], reason=str(error)))
-    return rows, rejected
-
-
-def build(servicer: DecisionLog) -> grpc.aio.Server:
-    """Return a gRPC server with the servicer, bound to nothing yet. A taken port is an error, never shared."""
+def build(servicer: DecisionLog, guard: Guard) -> grpc.aio.Server:
+    """Return a gRPC server with the servicer behind the guard, bound to nothing yet. A taken port is an error, never shared."""
     server = grpc.aio.server(
+        interceptors=(guard,),
         options=(
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-        )
+        ),
     )
     add_DecisionLogServicer_to_server(servicer, server)  # type: ignore[no-untyped-call] # generated code has no types
     return server

@@ -140,6 +140,15 @@ def listed(dialect: Dialect, values: Iterable[Any]) -> Any:
     return list(values) if dialect.name == "postgresql" else _JSON.encode(list(values)).decode()
 
 
+def one_of(dialect: Dialect, column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """Return the condition that a column is one of the given values, however many, as one parameter of no name."""
+    given = listed(dialect, values)
+    if dialect.name == "postgresql":
+        return column == any_(bindparam(None, given, type_=ARRAY(column.type), unique=True))
+    each = sql.json_each(bindparam(None, given, type_=Text(), unique=True)).table_valued("value")
+    return column.in_(select(each.c.value))
+
+
 def insert(dialect: Dialect, table: Table) -> Any:
     """Return the dialect's INSERT into a table: the one with ON CONFLICT, which Core itself does not have."""
     return postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)

@@ -16,6 +16,8 @@ from starlette.testclient import TestClient
 
 from analytics import config
 from analytics.api import application as web
+from analytics.api.context import Context
+from analytics.live.feed import Feed
 from analytics.store import database
 from analytics.telemetry import Metrics
 from tests.analytics.traffic import BEGAN_UNIX_US
@@ -107,11 +109,18 @@ def application(sqlite_engine: Engine) -> FastAPI:
 
 def build_application(engine: Engine) -> FastAPI:
     """Return the web application on an engine."""
-    return web.build(config.load(), engine, Metrics(10, 100, 5.0).registry, lambda: NOW_UNIX_S)
+    context = Context(config.load(), engine, lambda: NOW_UNIX_S, Feed(lambda: NOW_UNIX_S))
+    return web.build(context, Metrics(10, 100, 5.0).registry)
+
+
+def local_client(application: FastAPI) -> TestClient:
+    """Return a client on the application's own machine, as the local user; it gets errors as answers."""
+    here = "http://127.0.0.1:8080"
+    return TestClient(application, here, raise_server_exceptions=False, client=("127.0.0.1", 50_000))
 
 
 @pytest.fixture
 def client(application: FastAPI) -> Iterator[TestClient]:
     """Return a client of the application that gets errors as answers."""
-    with TestClient(application, raise_server_exceptions=False) as one:
+    with local_client(application) as one:
         yield one

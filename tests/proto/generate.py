@@ -4,6 +4,7 @@ In: the .proto files. Out: Python modules, their types and their gRPC stubs. A t
 Never: runs in production; grpcio-tools is a development dependency.
 """
 
+import shutil
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from grpc_tools import protoc
 
 PROTO = Path(__file__).parents[2] / "proto"
+# Beside the generated modules too, so that it is part of the installed package.
+SCHEMA = "douane/policy.schema.json"
 
 
 def sources() -> list[str]:
@@ -23,9 +26,10 @@ def generate(target: Path) -> None:
 
     Raises: RuntimeError when protoc refuses a file; it says why on standard error.
     """
-    target.mkdir(parents=True, exist_ok=True)
+    (target / SCHEMA).parent.mkdir(parents=True, exist_ok=True)
     included = files("grpc_tools") / "_proto"
     outputs = [f"--{kind}_out={target}" for kind in ("python", "pyi", "grpc_python")]
+    shutil.copyfile(PROTO / SCHEMA, target / SCHEMA)
     status = protoc.main(["protoc", f"-I{PROTO}", f"-I{included}", *outputs, *sources()])
     if status != 0:
         raise RuntimeError(f"protoc ended with status {status}")

@@ -116,13 +116,11 @@ def _exchange(rng: random.Random, number: int, user: int, traffic: Traffic) -> p
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
         },
-
-            "provider": provider,
-            "model": model,
-            "endpoint": endpoint,
-            "stream": rng.random() < 0.5,
-            "sidecar": f"web-{user % 8}/0"
-        ,
+        "provider": provider,
+        "model": model,
+        "endpoint": endpoint,
+        "stream": rng.random() < 0.5,
+        "sidecar": f"web-{user % 8}/0",
     }
     if rng.random() < RISKY:
         found = rng.sample(
