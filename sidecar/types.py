@@ -161,7 +161,7 @@ class Unscanned:
 
 @dataclass(frozen=True, slots=True)
 class LlmMessage:
-    """A request as its protocol's reader understood it. parameters holds what a report needs, never text of users."""
+    """A request as its protocol's reader understood it. max_tokens is what it lets the answer cost, None where it does not say."""
 
     protocol: str
     segments: tuple[Segment, ...]
@@ -170,6 +170,7 @@ class LlmMessage:
     messages: int = 0
     user: str = ""
     unscanned: tuple[Unscanned, ...] = ()
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,13 +255,15 @@ class Threat:
 class Assessment:
     """What scoring made of the findings. reasons tell in order how the number came to be.
 
-    Shape: found is every finding with its segment; threats hold one per rule and segment. Masking needs them all.
+    Shape: found is every finding with its segment; threats hold one per rule and segment. Masking needs them all, and those that
+    the policy's exceptions had ignored.
     """
 
     score: float = 0.0
     threats: tuple[Threat, ...] = ()
     reasons: tuple[str, ...] = ()
     found: tuple[tuple[Segment, Finding], ...] = ()
+    ignored: tuple[tuple[Segment, Finding], ...] = ()
 
     @property
     def level(self) -> RiskLevel:
@@ -304,6 +307,7 @@ class Identity:
     service_account: str = ""
     source_address: str = ""
     key_fingerprint: str = ""
+    team: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +320,11 @@ class InspectionFailed:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What policy says. applied is done, would_be is what enforce mode would have done."""
+    """What policy says. applied is done, would_be is what enforce mode would have done.
+
+    Shape: wait_s is after how many seconds a refused request may pass, 0 where waiting does not help; by_risk says that it is
+    refused for its user's risk.
+    """
 
     applied: Action
     would_be: Action
@@ -325,6 +333,8 @@ class Decision:
     message: str = ""
     reasons: tuple[str, ...] = ()
     edits: tuple[Edit, ...] = ()
+    wait_s: int = 0
+    by_risk: bool = False
 
     @property
     def refuses(self) -> bool:
