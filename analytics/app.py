@@ -12,7 +12,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -25,9 +25,10 @@ from sqlalchemy.exc import DBAPIError
 from analytics.api import application as web
 from analytics.config import ConfigError, Settings, variable
 from analytics.ingest import server as ingest
-from analytics.store import coverage, database, records
+from analytics.ingest.commit import Books
+from analytics.store import coverage, database, records, rollups
 from analytics.telemetry import Metrics, configure_logging
-from analytics.types import CoverageRows, DecisionRow, Stored
+from analytics.types import CoverageRows
 
 _LOG = logging.getLogger("analytics")
 
@@ -72,11 +73,20 @@ def _open(settings: Settings) -> Engine:
     try:
         engine = database.connect(settings.url)
         database.migrate(engine)
+        _count_again(engine)
     except (DBAPIError, OSError) as error:
         reason = type(error.orig).__name__ if isinstance(error, DBAPIError) else error.strerror
         detail = str(error.orig).splitlines()[0] if isinstance(error, DBAPIError) else str(error.filename)
         raise ConfigError(f"{variable('database_url')}: the database cannot be opened: {reason}: {detail}") from error
     return engine
+
+
+def _count_again(engine: Engine) -> None:
+    with database.writing(engine) as connection:
+        if rollups.missing(connection):
+            _LOG.info("rollups.rebuilding")
+            rollups.rebuild(connection, records.all_finals(connection))
+            _LOG.info("rollups.rebuilt")
 
 
 async def _run(settings: Settings, engine: Engine) -> None:
@@ -112,16 +122,9 @@ def _construct(settings: Settings, engine: Engine) -> _Service:
         server_header=False,
         timeout_graceful_shutdown=round(settings.shutdown_grace_s),
     )
-    servicer = ingest.DecisionLog(_storing(engine), _covering(engine), metrics, writer)
+    books = Books(engine, ledgers=(), listeners=())
+    servicer = ingest.DecisionLog(books.store, _covering(engine), metrics, writer)
     return _Service(_Http(config), ingest.build(servicer), engine, writer)
-
-
-def _storing(engine: Engine) -> ingest.Store:
-    def store(rows: Sequence[DecisionRow]) -> Stored:
-        with database.writing(engine) as connection:
-            return records.store(connection, rows)
-
-    return store
 
 
 def _covering(engine: Engine) -> ingest.Cover:

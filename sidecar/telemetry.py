@@ -225,6 +225,18 @@ def serve_metrics(port: int, folder: str) -> Callable[[], None]:
     return stop
 
 
+def lost_records(folder: str) -> dict[str, int]:
+    """Return what all workers counted of lost and of refused records, those that have ended included."""
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call] # the library is not annotated
+    kinds = {"douane_records_lost": "records_lost", "douane_records_rejected": "records_rejected"}
+    found = dict.fromkeys(kinds.values(), 0)
+    for metric in registry.collect():
+        if kind := kinds.get(metric.name):
+            found[kind] += round(sum(one.value for one in metric.samples if one.name.endswith("_total")))
+    return found
+
+
 def forget_gauges(pid: int, folder: str) -> None:
     """Take a dead worker's gauges out of the sum; its counters stay."""
     multiprocess.mark_process_dead(pid, folder)  # type: ignore[no-untyped-call] # the library is not annotated

@@ -16,7 +16,17 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 _LOG = logging.getLogger("analytics.api")
-_TYPES = {404: "not_found", 405: "method_not_allowed", 422: "invalid_request", 503: "unavailable"}
+_TYPES = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    422: "invalid_request",
+    429: "rate_limited",
+    503: "unavailable",
+}
 
 
 class ErrorDetail(BaseModel):

@@ -26,6 +26,7 @@ MAX_THREATS = 256
 MAX_REASONS = 256
 MAX_INTEGER = 2**63 - 1
 MAX_SMALL = 2**31 - 1
+MAX_CHARS = 2**40  # more is no text; sums must stay below 63 bits
 # Anything outside is a clock that was never set: 2020-01-01 to 2100-01-01 UTC.
 EARLIEST_UNIX_US, LATEST_UNIX_US = 1_577_836_800_000_000, 4_102_444_800_000_000
 
@@ -54,8 +55,8 @@ _UNKNOWN = "unspecified"
 
 # The fields of the contract that go into `detail` under their own names.
 _RECORD_FIELDS = (
-    *("method", "host", "request_id", "session", "response_flags", "finish_reason", "policy_version"),
-    *("ruleset_version", "sidecar", "messages", "prompt_chars", "response_chars", "tool_calls"),
+    *("method", "host", "request_id", "response_flags", "policy_version", "ruleset_version", "sidecar", "messages"),
+    "tool_calls",
 )
 _IDENTITY_FIELDS = ("user_source", "pod", "namespace", "service_account", "source_address", "key_fingerprint")
 _TIMING_FIELDS = ("inspect_us", "finished_unix_us")
@@ -91,6 +92,8 @@ def decode(record: pb.DecisionRecord) -> DecisionRow:
         failure=_FAILURES.get(record.failure, _UNKNOWN),
         tenant=_text(identity.tenant, NAME_CHARS) or "default",
         user=_text(identity.user, NAME_CHARS),
+        team=_text(identity.team, NAME_CHARS),
+        session=_text(record.session, NAME_CHARS),
         provider=_text(record.provider, NAME_CHARS),
         model=_text(record.model, NAME_CHARS),
         endpoint=_text(record.endpoint, PATH_CHARS),
@@ -100,9 +103,14 @@ def decode(record: pb.DecisionRecord) -> DecisionRow:
         complete=_covered(record),
         refusal=record.refusal,
         http_status=min(record.http_status, MAX_SMALL),
+        attempt=min(record.attempt, MAX_SMALL),
+        finish_reason=_text(record.finish_reason, NAME_CHARS),
+        prompt_chars=min(record.prompt_chars, MAX_CHARS),
+        response_chars=min(record.response_chars, MAX_CHARS),
         prompt_tokens=used.get("prompt_tokens"),
         completion_tokens=used.get("completion_tokens"),
         total_tokens=_total_tokens(used),
+        cost_nanousd=None,
         started_unix_us=_started(record.decision_id, timings.started_unix_us),
         verdict_us=min(timings.verdict_us, MAX_INTEGER),
         first_byte_us=min(timings.first_byte_us, MAX_INTEGER),

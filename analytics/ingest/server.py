@@ -114,8 +114,10 @@ class DecisionLog(DecisionLogServicer):
                 rejected.append(
                     pb.Rejected(decision_id=row.decision_id, reason=f"the database refused it: {_kind(error)}")
                 )
+        changes = tuple(change for result in results for change in result.changes)
         counted = tuple(row for result in results for row in result.counted)
-        return Stored(sum(one.stored for one in results), sum(one.unchanged for one in results), counted), rejected
+        stored, unchanged = sum(one.stored for one in results), sum(one.unchanged for one in results)
+        return Stored(stored, unchanged, counted, changes), rejected
 
 
 def _kind(error: Exception) -> str:

@@ -24,6 +24,8 @@ MEANINGS = {
     "log_write_failed": "writes to a log file that failed: connections passed without a line",
     "lines_unreadable": "lines of the pass-through log, or halves of them, that could not be read",
     "log_shed": "times the pass-through log was emptied unread: the tally could not be written, and the disk would have filled",
+    "records_lost": "records that a sidecar's worker could not write down: what they said is gone",
+    "records_rejected": "records that were refused here for good; they are kept aside in the sidecar's spool",
     "envoy_restarts": "times Envoy ended unasked: what it counted in the last seconds before is not known",
     "unclean_stops": "times Douane itself was killed: nothing was looked at until the next start",
 }

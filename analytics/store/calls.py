@@ -20,7 +20,6 @@ from analytics.types import HOUR_S, DecisionRow
 
 _COLUMNS = tuple(column.name for column in DOOR_CALLS.c)
 _OUTCOMES = ("answered", "denied", "failed", "upstream_error", "client_aborted", "unknown")
-_REFUSING = ("deny", "throttle")
 _MAX_BYTES = 2**48  # more is no body; sums must stay below 63 bits
 _Key = tuple[int, str, str, str, str, str]  # hour, namespace, pod, service account, machine, door
 
@@ -46,14 +45,13 @@ def _key(row: DecisionRow) -> _Key:
 
 def _counts(row: DecisionRow) -> tuple[int, ...]:
     """Return the values of CALL_COUNTERS."""
-    passed = row.applied not in _REFUSING and row.outcome not in ("denied", "failed")
     parts = [row.detail.get(name) or {} for name in ("request_coverage", "response_coverage")]
     return (
         1,
         *(row.outcome == name for name in _OUTCOMES),
         row.applied == "allow_unscanned",
-        passed and row.failure != "unspecified" and row.outcome != "client_aborted",
-        passed and not row.complete,
+        row.fail_open,
+        row.passed and not row.complete,
         *(sum(min(int(part[name]), _MAX_BYTES) for part in parts if part) for name in ("body_bytes", "scanned_bytes")),
     )
 

@@ -19,7 +19,7 @@ from sqlalchemy.engine.interfaces import Dialect
 
 from analytics.store import calls, database, rollups
 from analytics.store.tables import RECORDS, THREATS
-from analytics.types import FINAL_RANK, STAGE_RANKS, DecisionRow, Stored, ThreatRow
+from analytics.types import FINAL_RANK, STAGE_RANKS, Change, DecisionRow, Stored, ThreatRow
 
 _RECORD_COLUMNS = tuple(column.name for column in RECORDS.c)
 _THREAT_COLUMNS = tuple(column.name for column in THREATS.c)
@@ -47,33 +47,34 @@ def store(connection: Connection, rows: Sequence[DecisionRow]) -> Stored:
     """
     held = _stages(connection, rows)
     newest: dict[str, DecisionRow] = {}
-    ranks = {decision_id: STAGE_RANKS[stage] for decision_id, stage in held.items()}
+    ranks = {decision_id: STAGE_RANKS[stage] for decision_id, (stage, _) in held.items()}
     stored = 0
     for row in rows:
         if STAGE_RANKS[row.stage] > ranks.get(row.decision_id, 0):
             ranks[row.decision_id] = STAGE_RANKS[row.stage]
             newest[row.decision_id] = row
             stored += 1
-    counted = [decision_id for decision_id in newest if STAGE_RANKS.get(held.get(decision_id, ""), 0) >= FINAL_RANK]
+    counted = [one for one in newest if one in held and STAGE_RANKS[held[one][0]] >= FINAL_RANK]
     superseded = read(connection, counted)
     _write(connection, list(newest.values()), replaced=[one for one in newest if one in held])
     finals = [row for row in newest.values() if row.final]
     rollups.apply(connection, finals, superseded.values())
     calls.apply(connection, finals, superseded.values())
     first = tuple(row for row in finals if row.decision_id not in superseded)
-    return Stored(stored, len(rows) - stored, first)
+    changes = tuple(Change(row, *held.get(one, ("", 0.0))) for one, row in newest.items())
+    return Stored(stored, len(rows) - stored, first, changes)
 
 
-def _stages(connection: Connection, rows: Iterable[DecisionRow]) -> dict[str, str]:
+def _stages(connection: Connection, rows: Iterable[DecisionRow]) -> dict[str, tuple[str, float]]:
     listed = database.listed(connection.dialect, dict.fromkeys(row.decision_id for row in rows))
     found = connection.execute(_select_stages(connection.dialect), {"ids": listed})
-    return {row.decision_id: row.stage for row in found}
+    return {row.decision_id: (row.stage, row.score) for row in found}
 
 
 @cache
 def _select_stages(dialect: Dialect) -> Select[Any]:
     among = database.among(dialect, RECORDS.c.decision_id, "ids")
-    return select(RECORDS.c.decision_id, RECORDS.c.stage).where(among)
+    return select(RECORDS.c.decision_id, RECORDS.c.stage, RECORDS.c.score).where(among)
 
 
 def _write(connection: Connection, rows: Sequence[DecisionRow], replaced: Sequence[str]) -> None:

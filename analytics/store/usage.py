@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, distinct, func, select
 
 from analytics.store import sketch
-from analytics.store.tables import COUNTERS, ROLLUPS, SERIES, THREAT_ROLLUPS
-from analytics.types import DAY_S, HOUR_S, MINUTE_S, ThreatCount, Totals, Usage, Window
+from analytics.store.tables import LABEL_ROLLUPS, ROLLUPS, SERIES
+from analytics.types import COUNTERS, DAY_S, HOUR_S, MINUTE_S, ThreatCount, Totals, Usage, Window
 
 TOP_NAMES = 100
 TOP_USERS = 3
@@ -28,9 +28,17 @@ def last(seconds: int, now_unix_s: float) -> Window:
 
     Shape: it begins at the start of the bucket that holds now - seconds, so it is longer by up to one bucket.
     """
+    window = between(int(now_unix_s) - seconds, int(now_unix_s))
+    end = int(now_unix_s) - int(now_unix_s) % window.grain_s + window.grain_s
+    return Window(window.start_unix_s, end, window.grain_s)
+
+
+def between(start_unix_s: float, end_unix_s: float) -> Window:
+    """Return the window that holds [start, end), widened to whole buckets of the grain that fits its length."""
+    seconds = end_unix_s - start_unix_s
     grain_s = next((grain for longest, grain in _GRAINS if seconds <= longest), DAY_S)
-    start, end = int(now_unix_s) - seconds, int(now_unix_s)
-    return Window(start - start % grain_s, end - end % grain_s + grain_s, grain_s)
+    start = int(start_unix_s // grain_s * grain_s)
+    return Window(start, max(int(-(-end_unix_s // grain_s) * grain_s), start + grain_s), grain_s)
 
 
 def read(connection: Connection, window: Window) -> Usage:
@@ -54,9 +62,14 @@ def read(connection: Connection, window: Window) -> Usage:
     )
 
 
-def _within(table: Any, window: Window) -> tuple[ColumnElement[bool], ...]:
+def _within(table: Any, window: Window, cube: str = "full") -> tuple[ColumnElement[bool], ...]:
     bucket = table.c.bucket_unix_s
-    return table.c.grain_s == window.grain_s, bucket >= window.start_unix_s, bucket < window.end_unix_s
+    return (
+        table.c.cube == cube,
+        table.c.grain_s == window.grain_s,
+        bucket >= window.start_unix_s,
+        bucket < window.end_unix_s,
+    )
 
 
 def _sums(connection: Connection, window: Window, key: Column[Any] | None) -> dict[Any, Totals]:
@@ -100,15 +113,14 @@ def _sketches(
 
 
 def _threats(connection: Connection, window: Window) -> tuple[ThreatCount, ...]:
-    count = func.sum(THREAT_ROLLUPS.c["count"]).label("threats")
-    statement = select(THREAT_ROLLUPS.c.type, SERIES.c.user, count)
-    joined = statement.join(SERIES, SERIES.c.series_id == THREAT_ROLLUPS.c.series_id).where(
-        *_within(THREAT_ROLLUPS, window)
-    )
+    count = func.sum(LABEL_ROLLUPS.c["count"]).label("threats")
+    kind = LABEL_ROLLUPS.c.label
+    statement = select(kind, SERIES.c.user, count).join(SERIES, SERIES.c.series_id == LABEL_ROLLUPS.c.series_id)
+    joined = statement.where(*_within(LABEL_ROLLUPS, window), LABEL_ROLLUPS.c.kind == "threat")
     users: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for kind, user, threats in connection.execute(joined.group_by(THREAT_ROLLUPS.c.type, SERIES.c.user)):
+    for name, user, threats in connection.execute(joined.group_by(kind, SERIES.c.user)):
         if threats:
-            users[kind].append((int(threats), user))
+            users[name].append((int(threats), user))
     counts = [_counted(kind, sorted(found, key=lambda one: (-one[0], one[1]))) for kind, found in users.items()]
     return tuple(sorted(counts, key=lambda one: (-one.count, one.type)))
 

@@ -27,6 +27,8 @@ MEANINGS = {
     "log_write_failed": "writes to a log file that failed: connections passed without a line",
     "lines_unreadable": "lines of the pass-through log, or halves of them, that could not be read",
     "log_shed": "times the pass-through log was emptied unread: the tally could not be written, and the disk would have filled",
+    "records_lost": "records that a worker could not write down: what they said is gone (spool full, or its disk failed)",
+    "records_rejected": "records that analytics refused for good; they are kept aside in the spool",
     "envoy_restarts": "times Envoy ended unasked: what it counted since the last look, and lines in its memory, are not known",
     "unclean_stops": "times Douane itself was killed: as above, and nothing was looked at until the next start",
 }

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,13 +42,18 @@ Ask = Callable[[str, str], bytes | None]  # path, method -> body of Envoy's admi
 
 @dataclass(frozen=True, slots=True)
 class Rim:
-    """What the watch needs of the world. process returns Envoy's process id, 0 when it does not run; say is for the operator."""
+    """What the watch needs of the world.
+
+    process returns Envoy's process id, 0 when it does not run; say is for the operator; workers returns what they have counted
+    lost since this run began, by kind.
+    """
 
     ask: Ask
     process: Callable[[], int]
     send: Send
     now_us: Callable[[], int]
     say: Callable[[str], None]
+    workers: Callable[[], Mapping[str, int]]
 
 
 def open_tally(folder: Path, llm: Callable[[str, int], Llm], new_id: Callable[[], str]) -> Tally:
@@ -76,6 +81,7 @@ class Watch:
         self._rim = rim
         self._counts = counts
         self._growth = Growth()
+        self._lost = Growth()
         self._looking = asyncio.Lock()
         self._shed = 0
         self._failing: set[str] = set()
@@ -168,7 +174,17 @@ class Watch:
     async def look(self) -> None:
         """Read Envoy's counters once, one look at a time: an older answer after a newer one would look like a reset."""
         async with self._looking:
+            await self._look_at_workers()
             await self._look()
+
+    async def _look_at_workers(self) -> None:
+        """Count what workers lost; their counters are files that outlive them, and begin with this run."""
+        counts = [
+            Count("", kind, value) for kind, value in sorted((await asyncio.to_thread(self._rim.workers)).items())
+        ]
+        grown = self._lost.since(1, counts)
+        if grown:
+            await self._in_thread(lambda: self._keep([], list(grown), None))()
 
     async def _look(self) -> None:
         """Count nothing when another process may have answered than was asked."""

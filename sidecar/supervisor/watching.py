@@ -23,7 +23,7 @@ from sidecar.coverage.llm_hosts import llm_host
 from sidecar.coverage.tally import Tally, tally_path
 from sidecar.coverage.watch import Rim, Watch, open_tally
 from sidecar.supervisor.health import ask
-from sidecar.telemetry import CoverageCounts
+from sidecar.telemetry import CoverageCounts, lost_records
 
 API = "api"  # the tally's note of where this run's API answers, for `douane coverage`
 
@@ -51,6 +51,7 @@ class Watching:
             send=sender(channel),
             now_us=lambda: time.time_ns() // 1000,
             say=lambda text: print(f"douane: {text}", file=sys.stderr, flush=True),
+            workers=lambda: lost_records(str(settings.folder / "run" / "metrics")),
         )
         source = Source(settings.pod_name, settings.pod_namespace, settings.service_account, socket.gethostname())
         watch = Watch(settings.folder, self._tally, source, rim, CoverageCounts())

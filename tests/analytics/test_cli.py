@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from analytics.cli import main
+from analytics.store.tables import METADATA
 from tests.analytics.conftest import free_port
 
 
@@ -51,5 +52,4 @@ def test_migrate_makes_folder_and_tables(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "new" / "analytics.db")
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     connection.close()
-    counted = {"door_calls", "coverage_sources", "pass_through", "sights"}
-    assert tables == {"alembic_version", "records", "threats", "series", "rollups", "threat_rollups"} | counted
+    assert tables == {"alembic_version", *METADATA.tables}

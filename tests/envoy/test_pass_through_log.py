@@ -298,7 +298,12 @@ class Watched:
             raise ConnectionError("analytics is away")
 
         rim = Rim(
-            self.envoy.ask, lambda: self.envoy.process.pid, send, lambda: time.time_ns() // 1000, lambda _text: None
+            ask=self.envoy.ask,
+            process=lambda: self.envoy.process.pid,
+            send=send,
+            now_us=lambda: time.time_ns() // 1000,
+            say=lambda _text: None,
+            workers=dict,
         )
         return Watch(self.envoy.folder, self.tally, Source("p", "n", "s", "m"), rim, CoverageCounts())
 

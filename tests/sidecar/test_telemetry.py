@@ -2,14 +2,17 @@
 
 import json
 import logging
+import os
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
 from sidecar.pipeline import uninspected
-from sidecar.telemetry import Counts, CoverageCounts, JsonLines, start_logging
+from sidecar.telemetry import Counts, CoverageCounts, JsonLines, lost_records, start_logging
 from sidecar.types import (
     Action,
     Assessment,
@@ -193,3 +196,12 @@ def test_what_passed_without_inspection_is_counted_by_door_and_kind() -> None:
     assert value(names[1], door=door, llm=llm, direction="in") >= 500
     assert value(names[2], door=door, kind="streams_failed") == before[1] + 3
     assert value("douane_coverage_failures_total", what="delivery") >= 1
+
+
+def test_what_workers_lost_is_read_from_their_files(tmp_path: Path) -> None:
+    """Workers are processes with files of their own; what one that has ended counted stays in the sum."""
+    code = "import sys; from sidecar.telemetry import Counts; c = Counts(); c.lost(sys.argv[1]); c.published(5, int(sys.argv[2]))"
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for arguments in (("spool_full", "2"), ("disk", "0")):
+        subprocess.run([sys.executable, "-c", code, *arguments], check=True, env=environment)
+    assert lost_records(str(tmp_path)) == {"records_lost": 2, "records_rejected": 2}

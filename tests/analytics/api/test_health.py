@@ -14,7 +14,7 @@ EMPTY = {
     "version": version("douane"),
     "database": "sqlite",
     "database_reachable": True,
-    "schema_revision": "0002",
+    "schema_revision": database.newest_revision(),
     "schema_current": True,
     "last_record_at": None,
     "last_record_age_s": None,

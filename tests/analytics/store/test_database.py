@@ -2,12 +2,13 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, MetaData, Table, select, text
 from sqlalchemy.exc import IntegrityError
 
 from analytics.ingest.decode import decode
 from analytics.store import calls, database, records
 from analytics.store.tables import DOOR_CALLS, METADATA
+from analytics.types import DecisionRow
 from tests.analytics.traffic import record
 
 
@@ -48,20 +49,46 @@ def test_writing_rolls_back_when_its_body_raises(engine: Engine) -> None:
         assert connection.execute(text("SELECT count(*) FROM series")).scalar() == 0
 
 
-def test_an_older_database_gets_its_calls_by_door_from_its_records(url: str) -> None:
-    """Revision 0002 counts what is recorded already, exactly as storing would have."""
+def _older(url: str, revision: str, rows: list[DecisionRow]) -> Engine:
+    """Return a database at an older revision with records in it, as that revision would have stored them."""
     engine = database.connect(url)
     with database.writing(engine) as connection:
         config = database._config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(config, revision)
+        there = MetaData()
+        held = Table("records", there, autoload_with=connection)
+        for row in rows:
+            moved = {
+                name: getattr(row, name) for name in ("session", "finish_reason", "prompt_chars", "response_chars")
+            }
+            detail = dict(row.detail) | {name: value for name, value in moved.items() if value}
+            values = {name: getattr(row, name) for name in held.c.keys() if name != "detail"}  # noqa: SIM118 - columns
+            connection.execute(held.insert(), values | {"detail": detail})
+    return engine
+
+
+def test_an_older_database_gets_its_calls_by_door_from_its_records(url: str) -> None:
+    """Revision 0002 counts what is recorded already, exactly as storing would have."""
     rows = [decode(record(number, door="proxy" if number % 3 else "gateway")) for number in range(25)]
-    with database.writing(engine) as connection:
-        records._write(connection, rows, replaced=[])
+    engine = _older(url, "0001", rows)
     database.migrate(engine)
     with database.writing(engine) as connection:
         migrated = [tuple(row) for row in connection.execute(select(DOOR_CALLS).order_by(DOOR_CALLS.c.door))]
         calls.rebuild(connection, [rows])
         rebuilt = [tuple(row) for row in connection.execute(select(DOOR_CALLS).order_by(DOOR_CALLS.c.door))]
     assert migrated == rebuilt != []
+    engine.dispose()
+
+
+def test_an_older_database_keeps_what_its_records_said(url: str) -> None:
+    """Revision 0003 moves fields out of `detail`; what reads them finds them in their columns."""
+    rows = [decode(record(number, session=f"s{number % 2}")) for number in range(5)]
+    engine = _older(url, "0002", rows)
+    database.migrate(engine)
+    with engine.connect() as connection:
+        held = records.read(connection, [row.decision_id for row in rows])
+    assert [(one.session, one.finish_reason, one.prompt_chars, one.attempt, one.team) for one in held.values()] == [
+        (row.session, row.finish_reason, row.prompt_chars, 0, "") for row in rows
+    ]
     engine.dispose()

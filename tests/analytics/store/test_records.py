@@ -8,7 +8,7 @@ from sqlalchemy import Engine, func, select
 from analytics.ingest.decode import decode
 from analytics.store import database, records
 from analytics.store.tables import RECORDS, THREATS
-from analytics.types import DecisionRow, Stored
+from analytics.types import Change, DecisionRow, Stored
 from tests.analytics.traffic import BEGAN_UNIX_US, decision_id, record, threats
 
 STAGES = {"verdict": pb.STAGE_VERDICT, "incomplete": pb.STAGE_INCOMPLETE, "complete": pb.STAGE_COMPLETE}
@@ -30,7 +30,7 @@ def row(number: int, stage: str = "complete", **fields: object) -> DecisionRow:
 
 def test_records_are_read_back_as_they_were_stored(engine: Engine) -> None:
     rows = [row(number) for number in range(30)]
-    assert store(engine, rows) == Stored(30, 0, tuple(rows))
+    assert store(engine, rows) == Stored(30, 0, tuple(rows), tuple(Change(row, "", 0.0) for row in rows))
     assert read(engine, *(one.decision_id for one in rows)) == {one.decision_id: one for one in rows}
 
 

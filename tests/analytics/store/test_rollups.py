@@ -6,8 +6,8 @@ from sqlalchemy import Engine, select
 
 from analytics.ingest.decode import decode
 from analytics.store import database, records, rollups, sketch
-from analytics.store.tables import ROLLUPS, SERIES, THREAT_ROLLUPS
-from analytics.types import DAY_S, HOUR_S, MINUTE_S, DecisionRow
+from analytics.store.tables import LABEL_ROLLUPS, ROLLUPS, SERIES
+from analytics.types import CUBES, DAY_S, HOUR_S, MINUTE_S, DecisionRow
 from tests.analytics.traffic import BEGAN_UNIX_US, decision_id, record
 
 STAGES = (pb.STAGE_VERDICT, pb.STAGE_INCOMPLETE, pb.STAGE_COMPLETE)
@@ -18,10 +18,10 @@ def _held(engine: Engine) -> list[Any]:
     """Return every row of the three tables; sketches as values, rows that came to nothing left out."""
     with engine.connect() as connection:
         held = [dict(row._mapping) for row in connection.execute(select(ROLLUPS))]
-        threats = [tuple(row) for row in connection.execute(select(THREAT_ROLLUPS)) if row.count]
+        threats = [tuple(row) for row in connection.execute(select(LABEL_ROLLUPS)) if row.count]
         series = [tuple(row) for row in connection.execute(select(SERIES))]
     sums = [tuple((row | {"latency_sketch": sketch.decode(row["latency_sketch"])}).values()) for row in held]
-    return [sorted(sums, key=lambda row: row[:3]), sorted(threats), sorted(series)]
+    return [sorted(sums, key=lambda row: row[:4]), sorted(threats), sorted(series)]
 
 
 def _store(engine: Engine, *rows: DecisionRow) -> None:
@@ -29,25 +29,32 @@ def _store(engine: Engine, *rows: DecisionRow) -> None:
         records.store(connection, rows)
 
 
-def test_an_exchange_is_counted_in_each_grain(engine: Engine) -> None:
+def test_an_exchange_is_counted_in_each_cube_and_grain(engine: Engine) -> None:
     _store(engine, decode(record(9)), decode(record(3)))
     with engine.connect() as connection:
-        rows = connection.execute(
-            select(ROLLUPS, SERIES.c.user).join(SERIES, SERIES.c.series_id == ROLLUPS.c.series_id)
+        joined = select(ROLLUPS, SERIES).join(SERIES, SERIES.c.series_id == ROLLUPS.c.series_id)
+        buckets = sorted(
+            (row.cube, row.grain_s, row.bucket_unix_s, row.model, row.user, row.requests, row.outcome_denied)
+            for row in connection.execute(joined)
         )
-        buckets = sorted((row.user, row.grain_s, row.bucket_unix_s, row.requests, row.outcome_denied) for row in rows)
-        threats = connection.execute(
-            select(THREAT_ROLLUPS.c.grain_s, THREAT_ROLLUPS.c.type, THREAT_ROLLUPS.c.level, THREAT_ROLLUPS.c["count"])
-        )
-        assert sorted(tuple(row) for row in threats) == [
-            (grain, kind, "critical", 1)
-            for grain in (MINUTE_S, HOUR_S, DAY_S)
-            for kind in ("jailbreak", "prompt_injection")
-        ]
+        labels = connection.execute(select(LABEL_ROLLUPS).where(LABEL_ROLLUPS.c.cube == "users"))
+        found = sorted((row.grain_s, row.kind, row.label, row.level, row.count) for row in labels)
+    day, hour, minute = (BEGAN_UNIX_S - BEGAN_UNIX_S % grain for grain in (DAY_S, HOUR_S, MINUTE_S))
+    starts = ((MINUTE_S, minute), (HOUR_S, hour), (DAY_S, day))
     assert buckets == [
-        (user, grain, BEGAN_UNIX_S - BEGAN_UNIX_S % grain, 1, denied)
-        for user, denied in (("user-3", 0), ("user-9", 1))
-        for grain in (MINUTE_S, HOUR_S, DAY_S)
+        *(("full", *start, "gpt-4o", *user) for start in starts for user in (("user-3", 1, 0), ("user-9", 1, 1))),
+        *(("traffic", *start, "gpt-4o", "", 2, 1) for start in starts),
+        *(("users", *start, "", *user) for start in starts[1:] for user in (("user-3", 1, 0), ("user-9", 1, 1))),
+    ]
+    assert [one for one in found if one[1] != "finish"] == [
+        (grain, *label, 1)
+        for grain in (HOUR_S, DAY_S)
+        for label in (
+            ("rule", "jailbreak.some_rule", "critical"),
+            ("rule", "prompt_injection.some_rule", "critical"),
+            ("threat", "jailbreak", "critical"),
+            ("threat", "prompt_injection", "critical"),
+        )
     ]
 
 
@@ -60,10 +67,13 @@ def test_every_sum_of_one_exchange(engine: Engine) -> None:
     row = decode(record(3))
     _store(engine, row)
     with engine.connect() as connection:
-        held = dict(connection.execute(select(ROLLUPS).where(ROLLUPS.c.grain_s == DAY_S)).one()._mapping)
-    sums = {
-        name: value for name, value in held.items() if value and name not in ("grain_s", "bucket_unix_s", "series_id")
-    }
+        held = dict(
+            connection.execute(select(ROLLUPS).where(ROLLUPS.c.grain_s == DAY_S, ROLLUPS.c.cube == "users"))
+            .one()
+            ._mapping
+        )
+    key = ("cube", "grain_s", "bucket_unix_s", "series_id")
+    sums = {name: value for name, value in held.items() if value and name not in key}
     assert sums == {
         "requests": 1,
         "action_allow": 1,
@@ -75,6 +85,8 @@ def test_every_sum_of_one_exchange(engine: Engine) -> None:
         "latency_count": 1,
         "latency_us_sum": row.total_us,
         "verdict_us_sum": 700,
+        "prompt_chars": 800,
+        "response_chars": 600,
         "latency_sketch": f'{{"{sketch.index(row.total_us)}":1}}',
     }
 
@@ -88,12 +100,14 @@ def test_complete_after_incomplete_is_counted_by_the_difference(engine: Engine) 
     before = _held(engine)
     _store(engine, decode(incomplete))
     _store(engine, decode(complete))
-    sums, threats, _ = _held(engine)
-    left = [row for row in sums if any(row[3:])]
-    assert len(left) == len(before[0]) + 3
-    assert {one[2] for one in threats} == {
-        rollups.series_id(("default", "second", "user-9", "/v1/chat/completions", "openai"))
-    }
+    sums, labels, _ = _held(engine)
+    left = [row for row in sums if any(row[4:])]
+    assert len(left) == len(before[0]) + sum(map(len, CUBES.values()))
+    names = ("/v1/chat/completions", "openai")
+    whole, users = ("default", "second", "user-9", *names), ("default", "", "user-9", "", "")
+    traffic = ("default", "second", "", *names)
+    threats = {one[3] for one in labels if one[4] == "threat"}
+    assert threats == {rollups.series_id(series) for series in (whole, users, traffic)}
 
 
 def test_rebuild_from_records_gives_the_same_rows(engine: Engine) -> None:
@@ -114,7 +128,7 @@ def test_rebuild_from_records_gives_the_same_rows(engine: Engine) -> None:
     with database.writing(engine) as connection:
         rollups.rebuild(connection, list(records.all_finals(connection, batch=70)))
     rebuilt = _held(engine)
-    assert rebuilt == [[row for row in kept if any(row[3:])], threats, series]
+    assert rebuilt == [[row for row in kept if any(row[4:])], threats, series]
 
 
 def test_series_ids_never_change() -> None:

@@ -36,12 +36,13 @@ class World:
         self.sent: list[Any] = []
         self.said: list[str] = []
         self.away = False
+        self.lost: dict[str, int] = {}
         log_path(folder).parent.mkdir(parents=True, exist_ok=True)
         self.tally: Tally = open_tally(folder, llm_host, lambda: "e" * 32)
         self.watch = self.begin()
 
     def begin(self) -> Watch:
-        rim = Rim(self.ask, lambda: self.pid, self.send, lambda: self.now_us, self.said.append)
+        rim = Rim(self.ask, lambda: self.pid, self.send, lambda: self.now_us, self.said.append, lambda: self.lost)
         return Watch(self.folder, self.tally, Source("", "", "", "m"), rim, CoverageCounts())
 
     def ask(self, path: str, method: str) -> bytes | None:
@@ -225,3 +226,10 @@ def test_kill_9_at_any_moment_loses_no_line_and_counts_none_twice(
     assert world.tally._db.execute("SELECT count(*) FROM open").fetchone() == (0,)
     world.watch._follower.close()
     world.tally.close()
+
+
+def test_what_workers_lost_is_counted_once(world: World) -> None:
+    for lost in (2, 2, 5):
+        world.lost = {"records_lost": lost, "records_rejected": 1}
+        asyncio.run(world.watch.look())
+    assert world.counts() == {("", "records_lost"): 5, ("", "records_rejected"): 1}

@@ -33,55 +33,101 @@ class Rejected(_message.Message):
     def __init__(self, decision_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("sidecar", "tenant", "version")
+    __slots__ = ("sidecar", "tenant", "version", "policies")
     SIDECAR_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    POLICIES_FIELD_NUMBER: _ClassVar[int]
     sidecar: str
     tenant: str
     version: int
-    def __init__(self, sidecar: _Optional[str] = ..., tenant: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+    policies: _containers.RepeatedCompositeFieldContainer[PolicyState]
+    def __init__(self, sidecar: _Optional[str] = ..., tenant: _Optional[str] = ..., version: _Optional[int] = ..., policies: _Optional[_Iterable[_Union[PolicyState, _Mapping]]] = ...) -> None: ...
+
+class PolicyState(_message.Message):
+    __slots__ = ("tenant", "version", "refused_version", "refusal")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    version: str
+    refused_version: str
+    refusal: str
+    def __init__(self, tenant: _Optional[str] = ..., version: _Optional[str] = ..., refused_version: _Optional[str] = ..., refusal: _Optional[str] = ...) -> None: ...
 
 class Snapshot(_message.Message):
-    __slots__ = ("version", "full", "policy_yaml", "users", "budgets")
+    __slots__ = ("version", "full", "policies", "users", "budgets", "prices")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FULL_FIELD_NUMBER: _ClassVar[int]
-    POLICY_YAML_FIELD_NUMBER: _ClassVar[int]
+    POLICIES_FIELD_NUMBER: _ClassVar[int]
     USERS_FIELD_NUMBER: _ClassVar[int]
     BUDGETS_FIELD_NUMBER: _ClassVar[int]
+    PRICES_FIELD_NUMBER: _ClassVar[int]
     version: int
     full: bool
-    policy_yaml: bytes
+    policies: _containers.RepeatedCompositeFieldContainer[PolicyDocument]
     users: _containers.RepeatedCompositeFieldContainer[UserRisk]
-    budgets: _containers.RepeatedCompositeFieldContainer[Budget]
-    def __init__(self, version: _Optional[int] = ..., full: _Optional[bool] = ..., policy_yaml: _Optional[bytes] = ..., users: _Optional[_Iterable[_Union[UserRisk, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ...) -> None: ...
+    budgets: _containers.RepeatedCompositeFieldContainer[BudgetUse]
+    prices: _containers.RepeatedCompositeFieldContainer[ModelPrice]
+    def __init__(self, version: _Optional[int] = ..., full: _Optional[bool] = ..., policies: _Optional[_Iterable[_Union[PolicyDocument, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[UserRisk, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[BudgetUse, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[ModelPrice, _Mapping]]] = ...) -> None: ...
+
+class PolicyDocument(_message.Message):
+    __slots__ = ("tenant", "version", "text")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    version: str
+    text: str
+    def __init__(self, tenant: _Optional[str] = ..., version: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class UserRisk(_message.Message):
-    __slots__ = ("tenant", "user", "risk", "as_of_unix_us", "quarantined_until_unix_us", "reason")
+    __slots__ = ("tenant", "user", "risk", "as_of_unix_us", "quarantined_until_unix_us", "reason", "half_life_s", "reset_unix_us")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     RISK_FIELD_NUMBER: _ClassVar[int]
     AS_OF_UNIX_US_FIELD_NUMBER: _ClassVar[int]
     QUARANTINED_UNTIL_UNIX_US_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    HALF_LIFE_S_FIELD_NUMBER: _ClassVar[int]
+    RESET_UNIX_US_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     user: str
     risk: float
     as_of_unix_us: int
     quarantined_until_unix_us: int
     reason: str
-    def __init__(self, tenant: _Optional[str] = ..., user: _Optional[str] = ..., risk: _Optional[float] = ..., as_of_unix_us: _Optional[int] = ..., quarantined_until_unix_us: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    half_life_s: float
+    reset_unix_us: int
+    def __init__(self, tenant: _Optional[str] = ..., user: _Optional[str] = ..., risk: _Optional[float] = ..., as_of_unix_us: _Optional[int] = ..., quarantined_until_unix_us: _Optional[int] = ..., reason: _Optional[str] = ..., half_life_s: _Optional[float] = ..., reset_unix_us: _Optional[int] = ...) -> None: ...
 
-class Budget(_message.Message):
-    __slots__ = ("key", "unit", "limit", "used", "resets_unix_us")
+class BudgetUse(_message.Message):
+    __slots__ = ("tenant", "budget", "key", "window_unix_s", "others", "own")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
-    UNIT_FIELD_NUMBER: _ClassVar[int]
-    LIMIT_FIELD_NUMBER: _ClassVar[int]
-    USED_FIELD_NUMBER: _ClassVar[int]
-    RESETS_UNIX_US_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
+    OWN_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    budget: str
     key: str
-    unit: str
-    limit: int
-    used: int
-    resets_unix_us: int
-    def __init__(self, key: _Optional[str] = ..., unit: _Optional[str] = ..., limit: _Optional[int] = ..., used: _Optional[int] = ..., resets_unix_us: _Optional[int] = ...) -> None: ...
+    window_unix_s: int
+    others: int
+    own: int
+    def __init__(self, tenant: _Optional[str] = ..., budget: _Optional[str] = ..., key: _Optional[str] = ..., window_unix_s: _Optional[int] = ..., others: _Optional[int] = ..., own: _Optional[int] = ...) -> None: ...
+
+class ModelPrice(_message.Message):
+    __slots__ = ("provider", "model", "prompt_nanousd", "completion_nanousd", "cached_nanousd")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_NANOUSD_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_NANOUSD_FIELD_NUMBER: _ClassVar[int]
+    CACHED_NANOUSD_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    model: str
+    prompt_nanousd: float
+    completion_nanousd: float
+    cached_nanousd: float
+    def __init__(self, provider: _Optional[str] = ..., model: _Optional[str] = ..., prompt_nanousd: _Optional[float] = ..., completion_nanousd: _Optional[float] = ..., cached_nanousd: _Optional[float] = ...) -> None: ...

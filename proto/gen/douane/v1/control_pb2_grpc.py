@@ -149,7 +149,8 @@ class DecisionLog:
 
 
 class ControlStub:
-    """Policy, user risk and budgets come down.
+    """Policy, user risk and budgets come down. The first answer holds everything, later ones what changed; every answer is
+    applied whole, in order. A sidecar keeps what it holds on its disk and names its version when it comes back.
     """
 
     def __init__(self, channel):
@@ -166,7 +167,8 @@ class ControlStub:
 
 
 class ControlServicer:
-    """Policy, user risk and budgets come down.
+    """Policy, user risk and budgets come down. The first answer holds everything, later ones what changed; every answer is
+    applied whole, in order. A sidecar keeps what it holds on its disk and names its version when it comes back.
     """
 
     def Watch(self, request, context):
@@ -192,7 +194,8 @@ def add_ControlServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Control:
-    """Policy, user risk and budgets come down.
+    """Policy, user risk and budgets come down. The first answer holds everything, later ones what changed; every answer is
+    applied whole, in order. A sidecar keeps what it holds on its disk and names its version when it comes back.
     """
 
     @staticmethod

@@ -212,7 +212,7 @@ class Threat(_message.Message):
     def __init__(self, type: _Optional[_Union[ThreatType, str]] = ..., detector: _Optional[str] = ..., rule_id: _Optional[str] = ..., surface: _Optional[_Union[Surface, str]] = ..., message_index: _Optional[int] = ..., path: _Optional[str] = ..., score: _Optional[float] = ..., confidence: _Optional[float] = ..., span_start: _Optional[int] = ..., span_end: _Optional[int] = ..., match_chars: _Optional[int] = ..., match_digest: _Optional[bytes] = ..., view: _Optional[str] = ...) -> None: ...
 
 class Identity(_message.Message):
-    __slots__ = ("user", "user_source", "tenant", "pod", "namespace", "service_account", "source_address", "key_fingerprint")
+    __slots__ = ("user", "user_source", "tenant", "pod", "namespace", "service_account", "source_address", "key_fingerprint", "team")
     USER_FIELD_NUMBER: _ClassVar[int]
     USER_SOURCE_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
@@ -221,6 +221,7 @@ class Identity(_message.Message):
     SERVICE_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     SOURCE_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     KEY_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    TEAM_FIELD_NUMBER: _ClassVar[int]
     user: str
     user_source: str
     tenant: str
@@ -229,7 +230,8 @@ class Identity(_message.Message):
     service_account: str
     source_address: str
     key_fingerprint: str
-    def __init__(self, user: _Optional[str] = ..., user_source: _Optional[str] = ..., tenant: _Optional[str] = ..., pod: _Optional[str] = ..., namespace: _Optional[str] = ..., service_account: _Optional[str] = ..., source_address: _Optional[str] = ..., key_fingerprint: _Optional[str] = ...) -> None: ...
+    team: str
+    def __init__(self, user: _Optional[str] = ..., user_source: _Optional[str] = ..., tenant: _Optional[str] = ..., pod: _Optional[str] = ..., namespace: _Optional[str] = ..., service_account: _Optional[str] = ..., source_address: _Optional[str] = ..., key_fingerprint: _Optional[str] = ..., team: _Optional[str] = ...) -> None: ...
 
 class Usage(_message.Message):
     __slots__ = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "total_tokens", "estimated")
@@ -294,7 +296,7 @@ class Content(_message.Message):
     def __init__(self, capture: _Optional[_Union[ContentCapture, str]] = ..., prompt: _Optional[str] = ..., response: _Optional[str] = ...) -> None: ...
 
 class DecisionRecord(_message.Message):
-    __slots__ = ("decision_id", "stage", "outcome", "applied", "would_be", "mode", "score", "level", "threats", "reasons", "failure", "failure_detail", "identity", "provider", "model", "endpoint", "method", "host", "protocol", "stream", "door", "request_id", "session", "http_status", "response_flags", "finish_reason", "usage", "timings", "request_coverage", "response_coverage", "content", "policy_version", "ruleset_version", "sidecar", "messages", "prompt_chars", "response_chars", "tool_calls", "refusal")
+    __slots__ = ("decision_id", "stage", "outcome", "applied", "would_be", "mode", "score", "level", "threats", "reasons", "failure", "failure_detail", "identity", "provider", "model", "endpoint", "method", "host", "protocol", "stream", "door", "request_id", "session", "http_status", "response_flags", "finish_reason", "usage", "timings", "request_coverage", "response_coverage", "content", "policy_version", "ruleset_version", "sidecar", "messages", "prompt_chars", "response_chars", "tool_calls", "refusal", "attempt")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     STAGE_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
@@ -334,6 +336,7 @@ class DecisionRecord(_message.Message):
     RESPONSE_CHARS_FIELD_NUMBER: _ClassVar[int]
     TOOL_CALLS_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     stage: Stage
     outcome: Outcome
@@ -373,4 +376,5 @@ class DecisionRecord(_message.Message):
     response_chars: int
     tool_calls: int
     refusal: bool
-    def __init__(self, decision_id: _Optional[str] = ..., stage: _Optional[_Union[Stage, str]] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., applied: _Optional[_Union[Action, str]] = ..., would_be: _Optional[_Union[Action, str]] = ..., mode: _Optional[_Union[Mode, str]] = ..., score: _Optional[float] = ..., level: _Optional[_Union[RiskLevel, str]] = ..., threats: _Optional[_Iterable[_Union[Threat, _Mapping]]] = ..., reasons: _Optional[_Iterable[str]] = ..., failure: _Optional[_Union[FailureKind, str]] = ..., failure_detail: _Optional[str] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., endpoint: _Optional[str] = ..., method: _Optional[str] = ..., host: _Optional[str] = ..., protocol: _Optional[str] = ..., stream: _Optional[bool] = ..., door: _Optional[str] = ..., request_id: _Optional[str] = ..., session: _Optional[str] = ..., http_status: _Optional[int] = ..., response_flags: _Optional[str] = ..., finish_reason: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_coverage: _Optional[_Union[Coverage, _Mapping]] = ..., response_coverage: _Optional[_Union[Coverage, _Mapping]] = ..., content: _Optional[_Union[Content, _Mapping]] = ..., policy_version: _Optional[str] = ..., ruleset_version: _Optional[str] = ..., sidecar: _Optional[str] = ..., messages: _Optional[int] = ..., prompt_chars: _Optional[int] = ..., response_chars: _Optional[int] = ..., tool_calls: _Optional[int] = ..., refusal: _Optional[bool] = ...) -> None: ...
+    attempt: int
+    def __init__(self, decision_id: _Optional[str] = ..., stage: _Optional[_Union[Stage, str]] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., applied: _Optional[_Union[Action, str]] = ..., would_be: _Optional[_Union[Action, str]] = ..., mode: _Optional[_Union[Mode, str]] = ..., score: _Optional[float] = ..., level: _Optional[_Union[RiskLevel, str]] = ..., threats: _Optional[_Iterable[_Union[Threat, _Mapping]]] = ..., reasons: _Optional[_Iterable[str]] = ..., failure: _Optional[_Union[FailureKind, str]] = ..., failure_detail: _Optional[str] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., endpoint: _Optional[str] = ..., method: _Optional[str] = ..., host: _Optional[str] = ..., protocol: _Optional[str] = ..., stream: _Optional[bool] = ..., door: _Optional[str] = ..., request_id: _Optional[str] = ..., session: _Optional[str] = ..., http_status: _Optional[int] = ..., response_flags: _Optional[str] = ..., finish_reason: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_coverage: _Optional[_Union[Coverage, _Mapping]] = ..., response_coverage: _Optional[_Union[Coverage, _Mapping]] = ..., content: _Optional[_Union[Content, _Mapping]] = ..., policy_version: _Optional[str] = ..., ruleset_version: _Optional[str] = ..., sidecar: _Optional[str] = ..., messages: _Optional[int] = ..., prompt_chars: _Optional[int] = ..., response_chars: _Optional[int] = ..., tool_calls: _Optional[int] = ..., refusal: _Optional[bool] = ..., attempt: _Optional[int] = ...) -> None: ...

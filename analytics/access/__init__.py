@@ -1,0 +1,1 @@
+"""Who may do what: principals, and how they show who they are."""
