@@ -140,7 +140,7 @@ class Worker:
         return Desk(
             spool=self.spool,
             counts=self.counts,
-            new_exchange=lambda: Exchange(next_id(), self.policy.current, self.around),
+            new_exchange=lambda: Exchange(next_id(), self.policy, self.around),
             now_us=_monotonic_us,
             digest=self.around.identifier.digest,
             sidecar=f"{socket.gethostname()}/{index}",
@@ -158,6 +158,7 @@ class Worker:
                 settings.tenant_header,
                 settings.session_header,
                 Workload(settings.pod_name, settings.pod_namespace, settings.service_account),
+                settings.team_header,
             ),
             models=load_models(models_path(settings), tuple(p.name for p in providers)),
             keys=_generate_keys(settings),

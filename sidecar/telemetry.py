@@ -50,6 +50,9 @@ PUBLISH_FAILURES = Counter("douane_publish_failures_total", "Deliveries that fai
 RECOVERED = Counter("douane_records_recovered_total", "Exchanges found unfinished after a kill and marked incomplete")
 POLICY_RELOADS = Counter("douane_policy_reloads_total", "Times the policy file was read again", ("result",))
 PACK_RELOADS = Counter("douane_packs_reloads_total", "Times the folder of users' rules was read again", ("result",))
+EXCEPTIONS = Counter(
+    "douane_policy_exceptions_total", "Exceptions of the policy that met a finding, by effect", ("effect",)
+)
 SPOOL_WAITING = Gauge("douane_spool_waiting_records", "Final records waiting for delivery", multiprocess_mode="livesum")
 SPOOL_OPEN = Gauge("douane_spool_open_records", "Exchanges under way", multiprocess_mode="livesum")
 
@@ -98,6 +101,9 @@ class Counts:
             FAILURES.labels(inspection.failure.kind.value).inc()
             if not decision.refuses and verdict.outcome is not Outcome.CLIENT_ABORTED:
                 FAIL_OPEN.labels(inspection.failure.kind.value).inc()
+        for effect, number in zip(("applied", "ended"), verdict.waived, strict=True):
+            if number:
+                EXCEPTIONS.labels(effect).inc(number)
         if verdict.final:
             _outcomes(verdict.outcome.value).inc()
 

@@ -120,10 +120,7 @@ class ContentCapture(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What is known of a request beside its body.
-
-    Shape: header names are lower case; a header that was not sent is absent.
-    """
+    """What is known of a request beside its body. Header names are lower case; a header that was not sent is absent."""
 
     method: str = ""
     path: str = ""
@@ -140,10 +137,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One text of a message with its place.
-
-    Shape: message_index counts the conversation's messages from 0, -1 outside it; path is a JSON pointer into the body.
-    """
+    """One text of a message. message_index counts messages from 0, -1 outside them; path is a JSON pointer into the body."""
 
     text: str
     surface: Surface
@@ -255,8 +249,7 @@ class Threat:
 class Assessment:
     """What scoring made of the findings. reasons tell in order how the number came to be.
 
-    Shape: found is every finding with its segment; threats hold one per rule and segment. Masking needs them all, and those that
-    the policy's exceptions had ignored.
+    Shape: found is every finding with its segment; threats hold one per rule and segment. Masking needs all, the ignored too.
     """
 
     score: float = 0.0
@@ -320,11 +313,7 @@ class InspectionFailed:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What policy says. applied is done, would_be is what enforce mode would have done.
-
-    Shape: wait_s is after how many seconds a refused request may pass, 0 where waiting does not help; by_risk says that it is
-    refused for its user's risk.
-    """
+    """What policy says. applied is done, would_be what enforce mode would do; wait_s: until it may pass; by_risk: for its user."""
 
     applied: Action
     would_be: Action
@@ -357,7 +346,7 @@ class Inspection:
 class Verdict:
     """All that is known when a request is decided: the first half of a record.
 
-    Units: started_unix_us is wall-clock time, inspect_us and verdict_us count from the request's arrival.
+    Units: started_unix_us is wall-clock time, others count from the request's arrival; waived: exceptions that applied, had ended.
     """
 
     decision_id: str
@@ -375,6 +364,7 @@ class Verdict:
     inspect_us: int
     verdict_us: int
     http_status: int = 0
+    waived: tuple[int, int] = (0, 0)
 
     @property
     def final(self) -> bool:

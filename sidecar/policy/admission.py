@@ -1,6 +1,6 @@
 """What a policy refuses whatever a request says: who asks, for which model, at which host, how much, and users in quarantine.
 
-In: what is known of a request beside its words; what of a policy holds for it. Out: refusals; a Decision with the strictest of them.
+In: what is known of a request beside its words; what of a policy holds for it. Out: refusals; a Decision with them in it.
 Never: lets pass what another station refused.
 """
 
@@ -77,7 +77,9 @@ def refusals(asked: Asked, policy: Policy, admission: Admission) -> Iterable[Ref
     if 0 < policy.max_body_bytes < asked.body_bytes:
         yield Refusal(413, f"request refused: {asked.body_bytes} bytes, and the policy takes {policy.max_body_bytes}")
     if policy.max_tokens and asked.max_tokens is not None and asked.max_tokens > policy.max_tokens:
-        yield Refusal(403, f"request refused: asks for {asked.max_tokens} tokens, and the policy allows {policy.max_tokens}")
+        yield Refusal(
+            403, f"request refused: asks for {asked.max_tokens} tokens, and the policy allows {policy.max_tokens}"
+        )
 
 
 def quarantine(until_unix_us: int, why: str, now_unix_us: int) -> Refusal | None:
@@ -103,7 +105,14 @@ def stricter(decision: Decision, refusal: Refusal) -> Decision:
     if decision.would_be in _REFUSING:
         return replace(decision, reasons=reasons, by_risk=by_risk)
     refused = Decision(
-        refusal.action, refusal.action, decision.mode, refusal.status, refusal.message, reasons, wait_s=refusal.wait_s, by_risk=by_risk
+        refusal.action,
+        refusal.action,
+        decision.mode,
+        refusal.status,
+        refusal.message,
+        reasons,
+        wait_s=refusal.wait_s,
+        by_risk=by_risk,
     )
     return applied(refused, decision.applied)
 
@@ -111,8 +120,8 @@ def stricter(decision: Decision, refusal: Refusal) -> Decision:
 def bar_of(risk: float, policy: Policy) -> Bar:
     """Return how far a user's risk lowers the thresholds.
 
-    Shape: not at all up to tighten_from, down to min_deny_score from tighten_to on, evenly between; the thresholds of surfaces in the
-    same proportion. Never raises one: a min_deny_score above deny_score lowers nothing.
+    Shape: not at all up to tighten_from, down to min_deny_score from tighten_to on, evenly between; the thresholds of surfaces
+    in the same proportion. Never raises one: a min_deny_score above deny_score lowers nothing.
     """
     settings = policy.user_risk
     if risk <= settings.tighten_from or settings.min_deny_score >= policy.deny_score:

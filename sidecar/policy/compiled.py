@@ -38,7 +38,7 @@ class InForce:
 class Compiled:
     """One policy document, compiled. of tells what of it holds for a request, early what before its body is read."""
 
-    __slots__ = ("_base", "_early", "_early_bits", "_known", "_matcher", "_scoped", "policy")
+    __slots__ = ("_early_bits", "_known", "_matcher", "_scoped", "base", "policy")
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -49,7 +49,7 @@ class Compiled:
         )
         self._matcher = Matcher([item.match for item in self._scoped])
         self._known: dict[int, InForce] = {}
-        self._base = self._made(0)
+        self.base = self._made(0)
         early = [place for place, item in enumerate(policy.overrides) if EARLY & item.set.keys()]
         self._early_bits = sum(1 << place for place in early)
 
@@ -59,13 +59,18 @@ class Compiled:
         Bounds: a look-up for each field that scopes name, and one; what occurs for the first time is merged, some 100 us.
         """
         if not self._scoped:
-            return self._base
+            return self.base
         return self._for(self._matcher.bits(facts))
 
+    @property
+    def has_early(self) -> bool:
+        """True when an override sets what is needed before the body is read."""
+        return bool(self._early_bits)
+
     def early(self, facts: Facts) -> Policy:
-        """Return the policy with deadline_ms and canaries as they hold before the body is read: of overrides only those that set them."""
+        """Return the policy as far as it is needed before the body is read: deadline_ms and canaries."""
         if not self._early_bits:
-            return self._base.policy
+            return self.base.policy
         return self._for(self._matcher.bits(facts) & self._early_bits).policy
 
     def _for(self, bits: int) -> InForce:

@@ -67,7 +67,9 @@ def decide(assessment: Assessment, coverage: Coverage, policy: Policy, bar: Bar 
         return _on_threats(counted, policy, passing, reasons) or Decision(action, action, policy.mode, reasons=reasons)
     dangerous = reached.dangerous and policy.block_critical
     message = f"request refused: {_kinds(counted)}" if dangerous else _not_inspected(coverage)
-    decision = Decision(action, action, policy.mode, 403, message, reasons, by_risk=dangerous and not reached.without_risk)
+    decision = Decision(
+        action, action, policy.mode, 403, message, reasons, by_risk=dangerous and not reached.without_risk
+    )
     return applied(decision, passing)
 
 
@@ -134,7 +136,11 @@ def _kinds(assessment: Assessment) -> str:
 def _on_threats(counted: Assessment, policy: Policy, passing: Action, before: tuple[str, ...]) -> Decision | None:
     """Return what the kinds of threats in a request that may pass call for; None when they are only reported."""
     treated = {kind: action for kind in _found(counted) if (action := policy.treatment(kind)) in _ACTING}
-    treated = {kind: action for kind, action in treated.items() if action is not OnThreat.DENY or _denies(kind, counted, policy)}
+    treated = {
+        kind: action
+        for kind, action in treated.items()
+        if action is not OnThreat.DENY or _denies(kind, counted, policy)
+    }
     if not treated:
         return None
     reasons = tuple(f"{_setting(kind, policy)}.{kind} is {action}" for kind, action in sorted(treated.items()))

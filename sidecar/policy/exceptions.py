@@ -1,6 +1,6 @@
 """Rules that are not to count, or to count less, for some requests until a date.
 
-In: the exceptions whose scope a request falls into, an Assessment, the time. Out: the Assessment without them, and what the record says.
+In: the exceptions whose scope a request falls into, an Assessment, the time. Out: the Assessment without them, and its reasons.
 An exception that has ended has no effect; where it would have had one the record says so, and it is counted.
 Never: what a rule found is forgotten: it is kept as `ignored`, so that captured content is masked as before.
 """
@@ -53,7 +53,9 @@ class Waivers:
             return min((_factor(self._items[place]) for place in _places(bits & in_time)), default=1.0)
 
         left = reweigh.lowered(assessment, factor)
-        reasons = tuple(_reason(self._items[place], rules, bool(in_time >> place & 1)) for place, rules in sorted(met.rules.items()))
+        reasons = tuple(
+            _reason(self._items[place], rules, bool(in_time >> place & 1)) for place, rules in sorted(met.rules.items())
+        )
         applied = sum(in_time >> place & 1 for place in met.rules)
         return Waived(left, reasons, applied, len(met.rules) - applied)
 

@@ -30,7 +30,8 @@ class Facts(NamedTuple):
     host: str = ""
 
 
-assert Facts._fields == FIELDS
+if Facts._fields != FIELDS:
+    raise RuntimeError("Facts and Match name different fields")
 
 
 class Bits(dict[str, int]):

@@ -163,7 +163,9 @@ class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if not any(self.match.of(field) for field in FIELDS):
-            raise ValueError(f"overrides.{self.name}.match is empty: what holds for all requests stands outside of overrides")
+            raise ValueError(
+                f"overrides.{self.name}.match is empty: what holds for all requests stands outside of overrides"
+            )
 
 
 def check_unique(field: str, names: Sequence[str]) -> None:

@@ -263,7 +263,9 @@ def _check_choices(policy: Policy) -> None:
         raise ValueError("actions: user_risk has settings of its own (user_risk)")
     wrong = [k for k, action in policy.actions.items() if action is OnThreat.PSEUDONYMISE and k not in _LEAKS]
     if wrong:
-        raise ValueError(f"actions.{wrong[0]}: pseudonymise is for secret_leak and pii_leak; report, redact, deny or allow")
+        raise ValueError(
+            f"actions.{wrong[0]}: pseudonymise is for secret_leak and pii_leak; report, redact, deny or allow"
+        )
     answers = [surface for surface in policy.thresholds if surface not in REQUEST_SURFACES]
     if answers:
         raise ValueError(f"thresholds.{answers[0]}: answers are judged by deny_score; thresholds are for requests")

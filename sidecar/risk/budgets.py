@@ -1,16 +1,15 @@
 """Budgets and rates as this worker counts them: exactly what it let pass itself, and what analytics tells of all others.
 
-In: what a request asks for, the budgets that hold for it, what was used in the end, what analytics pushed, the time. Out: a Grant, or
-why not.
+In: what a request asks for, the budgets that hold for it, what it used in the end, what analytics pushed, the time. Out: a Grant.
 
     used of a window = others (pushed) + max(own (pushed), counted here) + reserved for requests under way
 
-Windows are those of the clock (full minutes, hours, UTC days), the same in every sidecar. A request counts where it is let pass, its
-tokens and cost when its answer ends, in the window it began in; until then what it asks for at most is reserved: its prompt, estimated,
-and its max_tokens where it names them (OpenAI counts its own rate limits so). One sidecar alone never lets pass more requests than the
-limit, and of tokens only what answers to requests without max_tokens, or a wrong estimate of a prompt, add to what is under way.
-Overshoot with k sidecars (worker processes) whose totals arrive d seconds late: each of the others may use what it believes to be left.
-With u what the others use in d seconds, at most u too much is let pass, and never more than k - 1 times what was left when the last totals came.
+Windows are those of the clock (full minutes, hours, UTC days), the same in every sidecar. A request counts when it is let pass,
+its tokens and cost when its answer ends, in the window it began in. Until then what it asks for at most is reserved: its prompt,
+estimated, and its max_tokens where it names them (OpenAI counts its own rate limits so). So one sidecar alone lets pass no request
+too many; of tokens only those too many that answers without max_tokens, or prompts estimated too low, add while they are under way.
+Overshoot with k sidecars (worker processes) whose totals arrive d seconds late (for tokens and cost: d after an answer's end): at
+most what the others use within d, and at most k - 1 times what was left when the last totals came.
 A restarted worker begins with `own`; what its last life had not delivered yet is missing from it until it is.
 Bounds: COUNTS_MAX counts, the least recently used forgotten first (what analytics pushes of them comes back).
 Never: a lock, I/O, a count that outlives its window.
@@ -92,7 +91,7 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What was taken for a request. over is the budget without room whose window lasts longest; then nothing was, unless asked to."""
+    """What was taken for a request. over is a budget without room, of several the one that lasts longest."""
 
     claims: tuple[Claim, ...] = ()
     over: Over | None = None
