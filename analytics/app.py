@@ -33,6 +33,8 @@ from analytics.control.serve import Control, telling
 from analytics.ingest import price
 from analytics.ingest import server as ingest
 from analytics.ingest.commit import Books
+from analytics.live.feed import Feed
+from analytics.live.notices import Notices
 from analytics.store import coverage, database, records, rollups
 from analytics.telemetry import Metrics, configure_logging
 from analytics.types import CoverageRows
@@ -41,7 +43,16 @@ _LOG = logging.getLogger("analytics")
 
 
 class _Http(uvicorn.Server):
-    """uvicorn without its signal handlers: `_run` has one for both servers."""
+    """uvicorn without its signal handlers (`_run` has one for both servers), which ends its live streams first."""
+
+    def __init__(self, config: uvicorn.Config, feed: Feed) -> None:
+        super().__init__(config)
+        self._feed = feed
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell who watches that nothing follows, then finish the requests in hand."""
+        self._feed.close()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -65,6 +76,17 @@ def migrate(settings: Settings) -> None:
     """Bring the database's schema up to date. Raises: ConfigError when the database cannot be reached."""
     configure_logging(settings.log_level)
     _open(settings).dispose()
+
+
+@contextlib.contextmanager
+def opened(settings: Settings) -> Iterator[Engine]:
+    """Yield the engine of the settings' database, its schema up to date. Raises: ConfigError."""
+    configure_logging("warning")  # for commands that talk to a person
+    engine = _open(settings)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def serve(settings: Settings) -> None:
@@ -127,6 +149,7 @@ async def _serve(settings: Settings, service: _Service, http_socket: socket.sock
 def _construct(settings: Settings, engine: Engine) -> _Service:
     metrics = Metrics(settings.metrics_label_cap, settings.metrics_series_cap, settings.alert_latency_threshold)
     writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
+    feed = Feed(time.time)
     hub = Hub(engine, RulesInForce(settings.risk_rule), _prices(), time.time, time.monotonic)
     control = Control(
         hub,
@@ -135,7 +158,8 @@ def _construct(settings: Settings, engine: Engine) -> _Service:
         steering.Metrics(metrics.registry),
         time.time,
     )
-    application = web.build(settings, engine, metrics.registry, time.time, hub.nudge)
+    application = web.build(settings, engine, metrics.registry, time.time, feed)
+    web.steer(application, hub.nudge)
     config = uvicorn.Config(
         application,
         lifespan="off",
@@ -145,11 +169,12 @@ def _construct(settings: Settings, engine: Engine) -> _Service:
         timeout_graceful_shutdown=round(settings.shutdown_grace_s),
     )
     rules = RulesInForce(settings.risk_rule)
-    books = Books(engine, ledgers=(RiskLedger(rules, time.time), BudgetLedger(rules)), listeners=())
+    ledgers = (RiskLedger(rules, time.time), BudgetLedger(rules))
+    books = Books(engine, ledgers, listeners=(Notices(feed, time.time),))
     servicer = ingest.DecisionLog(books.store, _covering(engine), metrics, writer)
     server = ingest.build(servicer)
     steering.add_to(server, control)
-    return _Service(_Http(config), server, hub, control, engine, writer)
+    return _Service(_Http(config, feed), server, hub, control, engine, writer)
 
 
 def _prices() -> ReadPrices:

@@ -3,12 +3,15 @@
 In: settings, engine, metrics registry, clock. Out: an ASGI application. Never: a socket, a thread, a global.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sqlalchemy import Engine
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics.api import (
     budgets,
@@ -16,19 +19,29 @@ from analytics.api import (
     decisions,
     docs,
     errors,
+    export,
     health,
+    opinions,
     policies,
     policy_changes,
     policy_trials,
     recommendations,
     risk,
+    stream,
     usage,
+    usage_lists,
 )
 from analytics.api.context import Context
 from analytics.config import Settings
 from analytics.dashboard import pages
+from analytics.live.feed import Feed
 
-_CONTROL = (policies.router, policy_changes.router, policy_trials.router, risk.router, budgets.router)
+# One router a noun, in the order of the documentation.
+ROUTERS = (
+    *(usage, usage_lists, coverage, recommendations, decisions, opinions, export, stream),
+    *(policies, policy_changes, policy_trials, risk, budgets, health),
+)
+
 # Nothing from elsewhere, nothing inline: text in records comes from attackers.
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -43,9 +56,9 @@ def build(
     engine: Engine,
     registry: CollectorRegistry,
     clock: Callable[[], float],
-    steered: Callable[[], None] = lambda: None,
+    feed: Feed | None = None,
 ) -> FastAPI:
-    """Return the application. steered is called when something changed that sidecars are to be told."""
+    """Return the application. Without a feed it has one of its own, in which nothing happens."""
     application = FastAPI(
         title="Douane analytics",
         version=version("douane"),
@@ -53,21 +66,39 @@ def build(
         docs_url=None,
         redoc_url=None,
     )
-    application.state.context = Context(settings, engine, clock, steered)
+    application.state.context = Context(settings, engine, clock, feed or Feed(clock))
     errors.install(application)
-    for router in (usage.router, coverage.router, recommendations.router, decisions.router, health.router, *_CONTROL):
-        application.include_router(router)
+    for module in ROUTERS:
+        application.include_router(module.router)
     docs.install(application)
     pages.install(application)
-    application.middleware("http")(_with_headers)
+    application.add_middleware(_WithHeaders)
     _serve_metrics(application, registry)
     return application
 
 
-async def _with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await call_next(request)
-    response.headers.update({name: value for name, value in HEADERS.items() if name not in response.headers})
-    return response
+def steer(application: FastAPI, steered: Callable[[], None]) -> None:
+    """Have a function called whenever a request changed something that sidecars are to be told."""
+    application.state.context = replace(application.state.context, steered=steered)
+
+
+class _WithHeaders:
+    """Puts HEADERS on every answer that does not have its own. Plain ASGI: a stream's writes must reach its own timeout."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._application(scope, receive, with_headers)
 
 
 def _serve_metrics(application: FastAPI, registry: CollectorRegistry) -> None:

@@ -1,4 +1,4 @@
-"""What every endpoint works with: settings, engine, clock; put on the application once, read through `Depends`."""
+"""What every endpoint works with: settings, engine, clock, live feed; put on the application once, read through `Depends`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine
 
 from analytics.config import Settings
+from analytics.live.feed import Feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Context:
     settings: Settings
     engine: Engine
     clock: Callable[[], float]
+    feed: Feed
     steered: Callable[[], None] = lambda: None
 
 

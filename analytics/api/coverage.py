@@ -7,7 +7,9 @@ from pydantic import BaseModel, Field
 
 from analytics.api.context import Use
 from analytics.api.errors import responses
-from analytics.api.usage import Days, WindowBody, moment
+from analytics.api.parameters import moment
+from analytics.api.usage import Days
+from analytics.api.windows import WindowBody
 from analytics.insight import coverage as insight
 from analytics.store import coverage
 from analytics.types import DoorCalls, PassedHost, WorkloadCoverage

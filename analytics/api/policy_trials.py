@@ -24,7 +24,7 @@ from analytics.api.windows import Asked, Span, WindowBody
 from analytics.control import dry_run
 from analytics.control import policies as documents
 from analytics.control.policies import Document
-from analytics.store import policies, records
+from analytics.store import policies, search
 from analytics.types import DecisionRow
 from analytics.types.control import EVERY_TENANT, PolicyVersion
 
@@ -147,15 +147,17 @@ def _rows(connection: Connection, question: _Question) -> Iterator[DecisionRow]:
     all_of = question.tenant == EVERY_TENANT
     seen = question.who.tenant if all_of else question.tenant
     window = question.span.window
-    narrowed = records.Filter(
-        equal={} if seen is None else {"tenant": seen},
+    narrowed = search.Filter(
+        tenant=seen,
         from_unix_us=window.start_unix_s * 1_000_000,
         to_unix_us=window.end_unix_s * 1_000_000,
     )
-    before: str | None = None
-    while rows := records.page(connection, narrowed, _PAGE, before):
-        yield from (row for row in rows if not all_of or row.tenant not in own)
-        before = rows[-1].decision_id
+    page = search.page(connection, narrowed, _PAGE)
+    while True:
+        yield from (row for row in page.rows if not all_of or row.tenant not in own)
+        if page.after is None:
+            return
+        page = search.page(connection, narrowed, _PAGE, page.after)
 
 
 def _answer(span: Span, found: dry_run.Outcome, compared_with: int | None, truncated: bool) -> DryRun:

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from analytics.api.context import Context, Use
 from analytics.dashboard import charts, coverage
 from analytics.insight import recommendations as insight
-from analytics.store import records, sketch, usage
+from analytics.store import records, search, sketch, usage
 from analytics.types import DAY_S, HOUR_S
 
 _FOLDER = Path(__file__).parent
@@ -89,7 +89,7 @@ def _numbers(context: Context, span: Span) -> dict[str, Any]:
     with context.engine.connect() as connection:
         found = usage.read(connection, usage.last(_SPANS[span], context.clock()))
         passed = coverage.numbers(connection, found.window, context.clock())
-        latest = records.page(connection, records.Filter(), LATEST)
+        latest = search.page(connection, search.Filter(), LATEST).rows
     settings = context.settings
     thresholds = insight.Thresholds(settings.alert_latency_threshold, settings.auto_block_critical_threats)
     return {

@@ -29,8 +29,9 @@ from analytics.types import (
 Series = tuple[str, str, str, str, str]  # tenant, model, user, endpoint, provider
 Key = tuple[str, int, int, int]  # cube, grain_s, bucket_unix_s, series_id
 Label = tuple[str, str, str]  # kind, label, level
-# Labels that every record has are counted in the cube of few rows only: in the others they would double what is written.
-EVERYWHERE = frozenset({"threat", "rule"})
+# Labels that every record has are counted in the cubes of few rows only: in the others they would double what is written.
+EVERYWHERE = frozenset({"threat", "rule", "surface"})
+FEW_ROWS = frozenset({"tenants", "traffic"})
 
 _Slot = tuple[Series, int]  # a series, the start of a bucket
 _K = TypeVar("_K", bound=Hashable)
@@ -38,7 +39,7 @@ _K = TypeVar("_K", bound=Hashable)
 
 @dataclass(slots=True)
 class Cell:
-    """The sums of one bucket of one series. users holds hashes (store/distinct), in the traffic cube only."""
+    """The sums of one bucket of one series. users holds hashes (store/distinct), in the cubes of few rows only."""
 
     counts: tuple[int, ...]
     latency: dict[int, int]
@@ -57,7 +58,7 @@ class Cells:
         """Yield every label's count."""
         for key, cell in self.by_key.items():
             for label, count in cell.labels.items():
-                if key[0] == "traffic" or label[0] in EVERYWHERE:
+                if key[0] in FEW_ROWS or label[0] in EVERYWHERE:
                     yield key, label, count
 
 
@@ -81,7 +82,9 @@ def add_up(added: Iterable[DecisionRow], removed: Iterable[DecisionRow] = ()) ->
         ("traffic", MINUTE_S): _summed(traffic, lambda slot: (_without_user(slot[0]), slot[1])),
         ("users", HOUR_S): _summed(hours, lambda slot: (_user_only(slot[0]), slot[1])),
     }
-    parts["traffic", HOUR_S] = _summed(parts["traffic", MINUTE_S], lambda slot: (slot[0], slot[1] - slot[1] % HOUR_S))
+    parts["tenants", MINUTE_S] = _summed(parts["traffic", MINUTE_S], lambda slot: (_tenant_only(slot[0]), slot[1]))
+    for cube in ("traffic", "tenants"):
+        parts[cube, HOUR_S] = _summed(parts[cube, MINUTE_S], lambda slot: (slot[0], slot[1] - slot[1] % HOUR_S))
     for cube in CUBES:
         parts[cube, DAY_S] = _summed(parts[cube, HOUR_S], lambda slot: (slot[0], slot[1] - slot[1] % DAY_S))
     by_key = {
@@ -95,6 +98,10 @@ def add_up(added: Iterable[DecisionRow], removed: Iterable[DecisionRow] = ()) ->
 
 def _without_user(series: Series) -> Series:
     return series[0], series[1], "", series[3], series[4]
+
+
+def _tenant_only(series: Series) -> Series:
+    return series[0], "", "", "", ""
 
 
 def _user_only(series: Series) -> Series:
@@ -154,6 +161,7 @@ def _labels(row: DecisionRow) -> Iterator[Label]:
     for threat in row.threats:
         yield "threat", threat.type, row.level
         yield "rule", threat.rule_id, row.level
+        yield "surface", threat.surface, row.level
     if row.finish_reason:
         yield "finish", row.finish_reason, ""
 

@@ -1,4 +1,4 @@
-"""Rollups: what happened per minute, hour and day, in the three cubes of store/tables/rollups.py.
+"""Rollups: what happened per minute, hour and day, in the four cubes of store/tables/rollups.py.
 
 In: final records that came (added) and final records that they replace (removed). Out: rows of rollups, label_rollups
 and series, changed by the difference. An exchange is counted once, when its record becomes final, in the buckets of

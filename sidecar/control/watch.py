@@ -250,7 +250,7 @@ class Watch:
 
 
 def _go_if_cancelled() -> None:
-    """Raise what was asked of this task: grpc.aio answers a cancellation with the stream's own end, if that comes at the same time."""
+    """Raise what was asked of this task: grpc.aio answers a cancellation with the stream's own end, if both come together."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

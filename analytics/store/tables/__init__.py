@@ -19,6 +19,8 @@ from analytics.store.tables.coverage import (
     PASS_THROUGH,
     SIGHTS,
 )
+from analytics.store.tables.feedback import FEEDBACK, FEEDBACK_ROLLUPS, RULE_VERDICTS, VERDICTS
+from analytics.store.tables.judge import JUDGEMENTS, REPORTS
 from analytics.store.tables.metadata import METADATA
 from analytics.store.tables.records import RECORDS, THREATS
 from analytics.store.tables.rollups import LABEL_ROLLUPS, ROLLUPS, SERIES
@@ -31,7 +33,10 @@ __all__ = [
     "CONTROL_STATE",
     "COVERAGE_SOURCES",
     "DOOR_CALLS",
+    "FEEDBACK",
+    "FEEDBACK_ROLLUPS",
     "JOB_RUNS",
+    "JUDGEMENTS",
     "LABEL_ROLLUPS",
     "LEASES",
     "METADATA",
@@ -41,11 +46,14 @@ __all__ = [
     "POLICY_ACTIVATIONS",
     "POLICY_VERSIONS",
     "RECORDS",
+    "REPORTS",
     "RISK_EVENTS",
     "ROLLUPS",
+    "RULE_VERDICTS",
     "SERIES",
     "SIDECARS",
     "SIGHTS",
     "THREATS",
     "USERS_RISK",
+    "VERDICTS",
 ]

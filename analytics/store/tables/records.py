@@ -6,12 +6,16 @@ dollar, NULL where no price is known.
 On PostgreSQL both are partitioned by day (store/partitions.py). No foreign key leads to records: whoever takes records away
 takes what hangs on them (store/retention.py); a key would hold up the dropping of partitions.
 Bounds: few indexes, because each is paid for by every record: the primary keys (decision_id sorts by time) and one each
-by user, by time and by threat type. By time a block-range index does on PostgreSQL: records come in the order of time.
+by user, by tenant, by time and by threat type. By time a block-range index does on PostgreSQL: records come in the order of
+time. What is searched for most (risky, refused, unanswered) is rare: its indexes hold only it.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text, text
 
 from analytics.store.tables.metadata import JSON_VALUE, METADATA
+
+# What the three partial indexes hold; a search names its condition in these very words (store/search.py).
+RISKY, REFUSED, UNANSWERED = text("level <> 'low'"), text("applied <> 'allow'"), text("outcome <> 'answered'")
 
 RECORDS = Table(
     "records",
@@ -52,6 +56,10 @@ RECORDS = Table(
     Column("total_us", BigInteger, nullable=False),
     Column("detail", JSON_VALUE, nullable=False),
     Index("records_user", "user", "decision_id"),
+    Index("records_tenant", "tenant", "decision_id"),
+    Index("records_risky", "decision_id", sqlite_where=RISKY, postgresql_where=RISKY),
+    Index("records_refused", "decision_id", sqlite_where=REFUSED, postgresql_where=REFUSED),
+    Index("records_unanswered", "decision_id", sqlite_where=UNANSWERED, postgresql_where=UNANSWERED),
     Index("records_started", "started_unix_us", postgresql_using="brin"),
     sqlite_with_rowid=False,
 )

@@ -50,7 +50,8 @@ def api(engine: Engine) -> Iterator[Api]:
     """Return the application on an engine, its clock half an hour after the traffic begins."""
     steered: list[None] = []
     registry = Metrics(10, 100, 5.0).registry
-    application = web.build(config.load(), engine, registry, lambda: NOW_UNIX_S, lambda: steered.append(None))
+    application = web.build(config.load(), engine, registry, lambda: NOW_UNIX_S)
+    web.steer(application, lambda: steered.append(None))
     with TestClient(application, raise_server_exceptions=False) as client:
         yield Api(client, engine, application, steered)
 
