@@ -137,7 +137,7 @@ POLICIES = [
     "{on_failure: closed, mode: observe}",
     "spool_full: lose",
     "overrides: [{name: a, match: {user: alice}, set: {mode: observe, deny_score: 6}}]",
-    "overrides: [{name: a, match: {model: g*}, set: {leaks: {pii_leak: deny}}}, {name: b, match: {user: a*}, set: {deny_score: 3}}]",
+    "overrides: [{name: a, match: {model: g*}, set: {mode: observe}}, {name: b, match: {user: a*}, set: {deny_score: 3}}]",
 ]
 FACTS = Facts(
     tenant="default", user="alice", model="gpt-4o", provider="openai", endpoint="/v1/x", door="gateway", host="h"
