@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import grpc
 import uvicorn
@@ -22,6 +23,8 @@ import uvloop
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from analytics.access import first
+from analytics.access.origin import is_loopback
 from analytics.api import application as web
 from analytics.config import ConfigError, Settings, variable
 from analytics.control import serve as steering
@@ -30,7 +33,7 @@ from analytics.control.ledgers import BudgetLedger, RiskLedger
 from analytics.control.prices import prices
 from analytics.control.rules import RulesInForce
 from analytics.control.serve import Control, telling
-from analytics.ingest import price
+from analytics.ingest import auth, price, tls
 from analytics.ingest import server as ingest
 from analytics.ingest.commit import Books
 from analytics.live.feed import Feed
@@ -94,6 +97,7 @@ def serve(settings: Settings) -> None:
     configure_logging(settings.log_level)
     engine = _open(settings)
     try:
+        first.ensure(settings, engine, time.time())
         uvloop.run(_run(settings, engine))
     finally:
         engine.dispose()
@@ -124,7 +128,7 @@ async def _run(settings: Settings, engine: Engine) -> None:
     _bind("grpc", settings.grpc_host, settings.grpc_port).close()  # for its error; gRPC binds by address only
     with _bind("http", settings.http_host, settings.http_port) as http_socket:
         service = _construct(settings, engine)
-        service.ingest.add_insecure_port(f"{_bracketed(settings.grpc_host)}:{settings.grpc_port}")
+        tls.listen(service.ingest, f"{_bracketed(settings.grpc_host)}:{settings.grpc_port}", settings)
         await service.ingest.start()
         await _serve(settings, service, http_socket)
 
@@ -136,6 +140,8 @@ async def _serve(settings: Settings, service: _Service, http_socket: socket.sock
         loop.add_signal_handler(number, setattr, service.http, "should_exit", True)
     _LOG.info("service.started", extra={"http_port": settings.http_port, "grpc_port": settings.grpc_port})
     tasks = [loop.create_task(work) for work in (service.hub.run(), service.control.run())]
+    for task in tasks:
+        task.add_done_callback(partial(_ended, service.http))
     await service.http.serve(sockets=[http_socket])
     _LOG.info("service.stopping")
     service.control.stop()
@@ -146,6 +152,13 @@ async def _serve(settings: Settings, service: _Service, http_socket: socket.sock
     service.writer.shutdown(wait=True)
 
 
+def _ended(http: _Http, task: "asyncio.Task[None]") -> None:
+    """Stop the service when what steers sidecars ended by a fault: half a service is none."""
+    if not task.cancelled() and task.exception() is not None:
+        _LOG.critical("service.broken", exc_info=task.exception())
+        http.should_exit = True
+
+
 def _construct(settings: Settings, engine: Engine) -> _Service:
     metrics = Metrics(settings.metrics_label_cap, settings.metrics_series_cap, settings.alert_latency_threshold)
     writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
@@ -153,7 +166,7 @@ def _construct(settings: Settings, engine: Engine) -> _Service:
     hub = Hub(engine, RulesInForce(settings.risk_rule), _prices(), time.time, time.monotonic)
     control = Control(
         hub,
-        lambda _context, tenant: tenant,
+        auth.admit,
         telling(engine, writer, time.time),
         steering.Metrics(metrics.registry),
         time.time,
@@ -166,13 +179,14 @@ def _construct(settings: Settings, engine: Engine) -> _Service:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # who is behind a proxy is decided once, in the gate
         timeout_graceful_shutdown=round(settings.shutdown_grace_s),
     )
     rules = RulesInForce(settings.risk_rule)
     ledgers = (RiskLedger(rules, time.time), BudgetLedger(rules))
     books = Books(engine, ledgers, listeners=(Notices(feed, time.time),))
     servicer = ingest.DecisionLog(books.store, _covering(engine), metrics, writer)
-    server = ingest.build(servicer)
+    server = ingest.build(servicer, _guard(settings, engine))
     steering.add_to(server, control)
     return _Service(_Http(config, feed), server, hub, control, engine, writer)
 
@@ -181,6 +195,12 @@ def _prices() -> ReadPrices:
     """Return what reads the prices of the models met, for sidecars."""
     listed = price.load(None)
     return lambda connection: prices(connection, listed.cost_nanousd, time.time_ns() // 1_000)
+
+
+def _guard(settings: Settings, engine: Engine) -> auth.Guard:
+    shared = settings.sidecar_token.get_secret_value() if settings.sidecar_token else ""
+    required = not is_loopback(settings.grpc_host)
+    return auth.Guard(auth.Senders(engine, time.time, required=required, shared_token=shared))
 
 
 def _covering(engine: Engine) -> ingest.Cover:

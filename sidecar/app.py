@@ -28,7 +28,7 @@ from sidecar.control.packs_folder import PacksFolder
 from sidecar.control.policies import Policies
 from sidecar.control.policy_file import PolicyFile
 from sidecar.control.snapshot import Held
-from sidecar.control.watch import CHANNEL_OPTIONS, Clock, Place, Watch
+from sidecar.control.watch import Clock, Place, Watch
 from sidecar.detectors.ruleset import Ruleset
 from sidecar.extproc.exchange import Exchange
 from sidecar.extproc.server import Desk, build_server
@@ -41,6 +41,7 @@ from sidecar.record.spool import Spool
 from sidecar.refusal import refusal_body
 from sidecar.risk.memo import Memo
 from sidecar.telemetry import Counts
+from sidecar.uplink import failure, open_channel
 
 log = logging.getLogger("douane.worker")
 
@@ -140,8 +141,7 @@ class Worker:
         self.packs = PacksFolder(packs_path(settings), self.counts.packs_read, required=settings.packs_dir is not None)
         self.around = self._surroundings()
         self.threads = ThreadPoolExecutor(2, thread_name_prefix="inspect")
-        self.channel = grpc.aio.insecure_channel(analytics_address(settings))
-        self.watched = grpc.aio.insecure_channel(analytics_address(settings), CHANNEL_OPTIONS)
+        self.channel = open_channel(settings)
         self.name = f"{socket.gethostname()}/{index}"
         self.watch = self._watch(index)
         self.publisher = Publisher(self.spool, _sender(self.channel), self.counts, time.monotonic, Random())
@@ -205,7 +205,7 @@ class Worker:
         self.watch.begin()
         await self.server.start()
         log.info("worker.ready", extra={"pid": os.getpid(), "recovered": self.spool.recovered})
-        watches = self.policy.watch(), self.packs.watch(self._rules_changed), self.watch.run(self.watched)
+        watches = self.policy.watch(), self.packs.watch(self._rules_changed), self.watch.run(self.channel)
         tasks = [loop.create_task(work) for work in (self.publisher.run(), *watches, self._heartbeat())]
         waiting = loop.create_task(stop.wait())
         await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -231,7 +231,6 @@ class Worker:
         left = await self.publisher.drain(min(5.0, self.settings.drain_s))
         log.info("worker.stopped", extra={"undelivered": left})
         await self.channel.close()
-        await self.watched.close()
         self.spool.close()
         self.threads.shutdown(wait=False)
 
@@ -254,11 +253,6 @@ def _generate_keys(settings: Settings) -> Mapping[str, str]:
     return dict.fromkeys((p.name for p in settings.providers()), "demo") if settings.demo() else settings.keys()
 
 
-def analytics_address(settings: Settings) -> str:
-    """Return where records and reports go."""
-    return settings.analytics_grpc or f"127.0.0.1:{settings.analytics_grpc_port}"
-
-
 def _sender(channel: grpc.aio.Channel) -> Callable[[bytes], "asyncio.Future[PublishResponse]"]:
     """Return what sends one serialized PublishRequest."""
     call = channel.unary_unary(
@@ -269,7 +263,7 @@ def _sender(channel: grpc.aio.Channel) -> Callable[[bytes], "asyncio.Future[Publ
         try:
             answer: PublishResponse = await call(request, timeout=30.0, wait_for_ready=False)
         except grpc.aio.AioRpcError as error:
-            raise ConnectionError(f"{error.code().name}: {error.details()}") from None
+            raise failure(error) from None
         return answer
 
     return send  # type: ignore[return-value] # a coroutine function is what Publisher awaits

@@ -30,7 +30,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DOUANE_", env_file=".env", extra="ignore", frozen=True)
 
     data: Path = Field(Path("~/.local/share/douane"), description="Folder of spools, databases, sockets and keys")
-    bind: str = Field("127.0.0.1", description="Address of the gateway; pages and API are offered on loopback only")
+    bind: str = Field("127.0.0.1", description="Address of the gateway; beyond loopback see DOUANE_REMOTE_PAGES")
+    remote_pages: bool = Field(
+        False, description="Offer pages and API beyond loopback too; analytics then needs an administrator's account"
+    )
     port: Port = Field(8000, description="Port of the gateway")
     proxy_port: PortOrNone = Field(3128, description="Port of the forward proxy (HTTPS_PROXY); 0: none")
     proxy_bind: str = Field("127.0.0.1", description="Address of the forward proxy; whoever reaches it can use it")
@@ -49,6 +52,12 @@ class Settings(BaseSettings):
     analytics_http_port: Port = Field(8080, description="Port of analytics: dashboard, API, docs")
     analytics_grpc_port: Port = Field(8081, description="Port on which analytics takes records")
     analytics_grpc: str = Field("", description="host:port of another analytics; empty: `douane up` starts one itself")
+    analytics_token: SecretStr | None = Field(
+        None, description="Token that analytics knows this sidecar by; needed unless it is on this machine"
+    )
+    analytics_ca: Path | None = Field(None, description="Certificates that analytics is verified against; set: TLS")
+    analytics_cert: Path | None = Field(None, description="This sidecar's certificate for analytics (mTLS)")
+    analytics_key: Path | None = Field(None, description="The key of this sidecar's certificate")
     workers: int = Field(
         default_factory=lambda: max(1, os.cpu_count() or 1), ge=1, le=64, description="Sidecar worker processes"
     )

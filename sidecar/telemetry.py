@@ -48,6 +48,10 @@ LEAKED_CHARS = Histogram(
 LOST = Counter("douane_records_lost_total", "Records that could not be written down", ("reason",))
 PUBLISHED = Counter("douane_records_published_total", "Records acknowledged by analytics")
 REJECTED = Counter("douane_records_rejected_total", "Records analytics will never take; kept aside in the spool")
+PUBLISH_REFUSALS = Counter(
+    "douane_publish_refusals_total",
+    "Deliveries that analytics refused: our token or certificate is not good (any more)",
+)
 PUBLISH_FAILURES = Counter("douane_publish_failures_total", "Deliveries that failed and will be tried again")
 RECOVERED = Counter("douane_records_recovered_total", "Exchanges found unfinished after a kill and marked incomplete")
 POLICY_RELOADS = Counter("douane_policy_reloads_total", "Times the policy file was read again", ("result",))
@@ -153,6 +157,10 @@ class Counts:
     def publish_failed(self) -> None:
         """Count a delivery that failed."""
         PUBLISH_FAILURES.inc()
+
+    def publish_refused(self) -> None:
+        """Count a delivery that analytics refused because of who we are."""
+        PUBLISH_REFUSALS.inc()
 
     def recovered(self, count: int) -> None:
         """Count exchanges that a killed worker had left open."""

@@ -14,6 +14,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics.api import (
+    accounts,
+    audit,
+    auth,
     budgets,
     coverage,
     decisions,
@@ -27,19 +30,23 @@ from analytics.api import (
     policy_trials,
     recommendations,
     risk,
+    session,
     stream,
+    tenants,
+    tokens,
     usage,
     usage_lists,
 )
 from analytics.api.context import Context
 from analytics.config import Settings
-from analytics.dashboard import pages
+from analytics.dashboard import login, pages
 from analytics.live.feed import Feed
 
 # One router a noun, in the order of the documentation.
 ROUTERS = (
     *(usage, usage_lists, coverage, recommendations, decisions, opinions, export, stream),
-    *(policies, policy_changes, policy_trials, risk, budgets, health),
+    *(policies, policy_changes, policy_trials, risk, budgets),
+    *(session, accounts, tokens, tenants, audit, health),
 )
 
 # Nothing from elsewhere, nothing inline: text in records comes from attackers.
@@ -66,12 +73,14 @@ def build(
         docs_url=None,
         redoc_url=None,
     )
-    application.state.context = Context(settings, engine, clock, feed or Feed(clock))
+    context = application.state.context = Context(settings, engine, clock, feed or Feed(clock))
     errors.install(application)
+    auth.install(application, context)
     for module in ROUTERS:
         application.include_router(module.router)
     docs.install(application)
     pages.install(application)
+    login.install(application)
     application.add_middleware(_WithHeaders)
     _serve_metrics(application, registry)
     return application
@@ -103,5 +112,7 @@ class _WithHeaders:
 
 def _serve_metrics(application: FastAPI, registry: CollectorRegistry) -> None:
     @application.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
+    def metrics(who: auth.Whoever) -> Response:
+        if who.who is not None:
+            auth.whole(who.who)  # the series name users of every tenant
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})

@@ -68,37 +68,39 @@ def install(application: FastAPI) -> None:
     application.add_exception_handler(Exception, _unexpected)
 
 
-def _answer(status: int, message: str, param: str | None = None) -> JSONResponse:
+def answer(status: int, message: str, param: str | None = None) -> JSONResponse:
+    """Return an error; a 401 says which way to log in a program has (RFC 9110, 11.6.1)."""
     kind = _TYPES.get(status, "internal" if status >= 500 else "invalid_request")
     error = {"type": kind, "message": message} | ({"param": param} if param else {})
-    return JSONResponse({"error": error}, status)
+    headers = {"www-authenticate": 'Bearer realm="douane"'} if status == 401 else None
+    return JSONResponse({"error": error}, status, headers)
 
 
 async def _api_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)  # noqa: S101 - registered for it; narrows the type
-    return _answer(error.status, error.message, error.param)
+    return answer(error.status, error.message, error.param)
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it; narrows the type
     message = f"there is nothing at {request.url.path}" if error.status_code == 404 else str(error.detail)
-    answer = _answer(error.status_code, message)
-    answer.headers.update(error.headers or {})
-    return answer
+    found = answer(error.status_code, message)
+    found.headers.update(error.headers or {})
+    return found
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it; narrows the type
     first = error.errors()[0]
     param = ".".join(str(part) for part in first["loc"][1:])
-    return _answer(422, f"{param}: {first['msg']}" if param else str(first["msg"]), param or None)
+    return answer(422, f"{param}: {first['msg']}" if param else str(first["msg"]), param or None)
 
 
 async def _database(request: Request, error: Exception) -> JSONResponse:
     kind = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
     _LOG.error("api.database", extra={"path": request.url.path, "error": kind})
-    return _answer(503, "the database cannot be reached")
+    return answer(503, "the database cannot be reached")
 
 
 async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
-    return _answer(500, "something went wrong here; the log says what")
+    return answer(500, "something went wrong here; the log says what")

@@ -5,7 +5,7 @@ Out: one frozen Settings. Raises ConfigError, whose text names the variable, the
 Never: the content of a value in an error, since a database URL holds a password; reading the environment later.
 """
 
-import ipaddress
+import os
 
 from pydantic import AliasChoices, ValidationError
 from pydantic_core import ErrorDetails
@@ -13,6 +13,9 @@ from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from analytics.access.origin import is_loopback
+from analytics.config import access
+from analytics.config.access import AccessSettings, OidcSettings
 from analytics.config.control import ControlSettings
 from analytics.config.fields import PREFIX, ConfigError
 from analytics.config.redis import RedisSettings
@@ -24,12 +27,22 @@ __all__ = ["ENGINES", "PREFIX", "ConfigError", "Settings", "load", "variable"]
 ENGINES = ("sqlite", "postgresql+psycopg")
 
 
-class Settings(StoreSettings, RedisSettings, ServerSettings, ThresholdSettings, ControlSettings):
+class Settings(
+    StoreSettings, RedisSettings, ServerSettings, AccessSettings, OidcSettings, ThresholdSettings, ControlSettings
+):
     """The settings of the analytics service."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=".env", frozen=True, populate_by_name=True, extra="ignore"
     )
+
+    @property
+    def exposed(self) -> str:
+        """The first setting that lets others than this machine's users in, empty when none does: then an account is needed."""
+        for name in ("http_host", "grpc_host"):
+            if not is_loopback(getattr(self, name)):
+                return variable(name)
+        return variable("authentication") if self.authentication == "required" else ""
 
 
 def load(**options: object) -> Settings:
@@ -37,13 +50,13 @@ def load(**options: object) -> Settings:
 
     Raises: ConfigError.
     """
+    _check_removed()
     try:
         settings = Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type] # pydantic reads them
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(one) for one in error.errors())) from error
     _check_url(settings)
-    for name in ("http_host", "grpc_host"):
-        _check_address(name, getattr(settings, name), settings.allow_remote)
+    access.check(settings, settings)
     return settings
 
 
@@ -74,15 +87,9 @@ def _check_url(settings: Settings) -> None:
         raise ConfigError(f"{variable('database_url')}: {_shape(settings.url)} is not allowed: give {allowed}")
 
 
-def _check_address(field: str, host: str, allow_remote: bool) -> None:
-    if allow_remote or host == "localhost":
-        return
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+def _check_removed() -> None:
+    if PREFIX + "ALLOW_REMOTE" in os.environ:
         raise ConfigError(
-            f"{variable(field)}: {host} is not a loopback address, and nobody has to log in yet: "
-            f"give 127.0.0.1, or set {PREFIX}ALLOW_REMOTE=true where the network itself keeps others out"
+            f"{PREFIX}ALLOW_REMOTE: it was removed: beyond loopback everybody logs in now. Unset it, and make an administrator: "
+            f"`douane-analytics accounts add alice --role admin`, or set {PREFIX}ADMIN_PASSWORD"
         )

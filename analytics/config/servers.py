@@ -15,9 +15,6 @@ class ServerSettings(BaseSettings):
     http_port: Port = Field(default=8080, description="Port of the API, dashboard and /metrics.")
     grpc_host: str = Field(default="127.0.0.1", description="Address of the ingest server, for sidecars.")
     grpc_port: Port = Field(default=8081, description="Port of the ingest server, for sidecars.")
-    allow_remote: bool = Field(
-        default=False, description="Allow addresses that are not loopback, though nobody has to log in."
-    )
     metrics_label_cap: int = Field(
         default=100,
         ge=1,

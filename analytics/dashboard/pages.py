@@ -14,6 +14,10 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from analytics.access.identify import Known
+from analytics.access.log_in import csrf_token
+from analytics.access.principal import Principal
+from analytics.api.auth import Viewer, Whoever, whole
 from analytics.api.context import Context, Use
 from analytics.dashboard import charts, coverage
 from analytics.insight import recommendations as insight
@@ -62,30 +66,31 @@ _TEMPLATES.filters |= {"moment": _moment, "seconds": _seconds, "number": _number
 
 
 @router.get("/dashboard")
-def overview(context: Use, span: Annotated[Span, Query()] = "24h") -> HTMLResponse:
+def overview(context: Use, who: Viewer, found: Whoever, span: Annotated[Span, Query()] = "24h") -> HTMLResponse:
     """Return the page."""
-    return _page("overview.html", **_numbers(context, span))
+    return page("overview.html", found, **_numbers(context, who, span))
 
 
 @router.get("/dashboard/fragment")
-def fragment(context: Use, span: Annotated[Span, Query()] = "24h") -> HTMLResponse:
+def fragment(context: Use, who: Viewer, found: Whoever, span: Annotated[Span, Query()] = "24h") -> HTMLResponse:
     """Return the part of the page that the script replaces every few seconds."""
-    return _page("fragment.html", **_numbers(context, span))
+    return page("fragment.html", found, **_numbers(context, who, span))
 
 
 @router.get("/dashboard/decisions/{decision_id}")
-def decision(context: Use, decision_id: str) -> HTMLResponse:
+def decision(context: Use, who: Viewer, found: Whoever, decision_id: str) -> HTMLResponse:
     """Return one decision with its threats and reasons."""
     if not _ID.fullmatch(decision_id):
-        return _page("missing.html", status=404, decision_id=decision_id)
+        return page("missing.html", found, status=404, decision_id=decision_id)
     with context.engine.connect() as connection:
         row = records.read(connection, [decision_id]).get(decision_id)
-    if row is None:
-        return _page("missing.html", status=404, decision_id=decision_id)
-    return _page("decision.html", row=row, threats=row.threats, detail=row.detail)
+    if row is None or not who.sees(row.tenant):
+        return page("missing.html", found, status=404, decision_id=decision_id)
+    return page("decision.html", found, row=row, threats=row.threats, detail=row.detail)
 
 
-def _numbers(context: Context, span: Span) -> dict[str, Any]:
+def _numbers(context: Context, who: Principal, span: Span) -> dict[str, Any]:
+    whole(who)  # until the sums of one tenant can be read
     with context.engine.connect() as connection:
         found = usage.read(connection, usage.last(_SPANS[span], context.clock()))
         passed = coverage.numbers(connection, found.window, context.clock())
@@ -106,7 +111,11 @@ def _numbers(context: Context, span: Span) -> dict[str, Any]:
     }
 
 
-def _page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
+def page(template: str, found: Known, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page as whoever asks sees it: with their name and a way out when they logged in."""
+    values |= {"account": "", "csrf_token": ""}
+    if found.session is not None:
+        values |= {"account": found.session.account, "csrf_token": csrf_token(found.secret)}
     return HTMLResponse(_TEMPLATES.get_template(template).render(values), status, headers={"cache-control": "no-store"})
 
 

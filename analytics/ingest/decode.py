@@ -30,6 +30,8 @@ MAX_CHARS = 2**40  # more is no text; sums must stay below 63 bits
 # Anything outside is a clock that was never set: 2020-01-01 to 2100-01-01 UTC.
 EARLIEST_UNIX_US, LATEST_UNIX_US = 1_577_836_800_000_000, 4_102_444_800_000_000
 
+NO_TENANT = "default"  # whose a record is that names no tenant
+
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -90,7 +92,7 @@ def decode(record: pb.DecisionRecord) -> DecisionRow:
         score=_number(record.score, "score"),
         level=_LEVELS.get(record.level, _UNKNOWN),
         failure=_FAILURES.get(record.failure, _UNKNOWN),
-        tenant=_text(identity.tenant, NAME_CHARS) or "default",
+        tenant=_text(identity.tenant, NAME_CHARS) or NO_TENANT,
         user=_text(identity.user, NAME_CHARS),
         team=_text(identity.team, NAME_CHARS),
         session=_text(record.session, NAME_CHARS),

@@ -25,6 +25,7 @@ from douane.v1.control_pb2_grpc import DecisionLogServicer, add_DecisionLogServi
 from redis.exceptions import OutOfMemoryError, RedisError
 from sqlalchemy.exc import OperationalError
 
+from analytics.ingest.auth import Guard, of_sender, sender
 from analytics.ingest.buffer import Buffer, NotKept
 from analytics.ingest.coverage import decode_coverage
 from analytics.ingest.decode import RecordError
@@ -79,11 +80,17 @@ class DecisionLog(DecisionLogServicer):
         self._in_hand += 1
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._publishers, self._publish, request)
+            mine, others = of_sender(request, sender())
+            answer = await loop.run_in_executor(self._publishers, self._publish, mine)
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is, the sidecar keeps the batch
             return await self._refuse(error, context)
         finally:
             self._in_hand -= 1
+        if others:
+            _LOG.warning("ingest.rejected", extra={"records": len(others), "reason": others[0].reason})
+            self._metrics.records.labels("rejected").inc(len(others))
+            answer.rejected.extend(others)
+        return answer
 
     async def Cover(  # noqa: N802 - the contract's name
         self, request: coverage_pb.CoverageReport, context: grpc.aio.ServicerContext
@@ -139,15 +146,16 @@ def _code(reason: Exception) -> grpc.StatusCode:
     return grpc.StatusCode.INTERNAL
 
 
-def build(servicer: DecisionLog) -> grpc.aio.Server:
-    """Return a gRPC server with the servicer, bound to nothing yet. A taken port is an error, never shared."""
+def build(servicer: DecisionLog, guard: Guard) -> grpc.aio.Server:
+    """Return a gRPC server with the servicer behind the guard, bound to nothing yet. A taken port is an error, never shared."""
     server = grpc.aio.server(
+        interceptors=(guard,),
         options=(
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-        )
+        ),
     )
     add_DecisionLogServicer_to_server(servicer, server)  # type: ignore[no-untyped-call] # generated code has no types
     return server

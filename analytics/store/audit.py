@@ -5,6 +5,7 @@ In: entries. Out: entries as they are held, newest first. Never: a secret; calle
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -34,9 +35,19 @@ def add(connection: Connection, entry: Entry) -> str:
     return audit_id
 
 
-def page(connection: Connection, tenant: str | None, limit: int, before: str | None = None) -> list[tuple[str, Entry]]:
-    """Return at most `limit` entries with their ids, newest first, those before the id `before` only."""
-    statement = select(AUDIT).order_by(AUDIT.c.audit_id.desc()).limit(limit)
+def page(
+    connection: Connection,
+    tenant: str | None,
+    limit: int,
+    before: str | None = None,
+    equal: Mapping[str, str] = MappingProxyType({}),
+) -> list[tuple[str, Entry]]:
+    """Return at most `limit` entries with their ids, newest first, those before the id `before` only.
+
+    equal narrows to an actor, an action, a subject.
+    """
+    narrowed = [AUDIT.c[name] == value for name, value in equal.items()]
+    statement = select(AUDIT).where(*narrowed).order_by(AUDIT.c.audit_id.desc()).limit(limit)
     if tenant is not None:
         statement = statement.where(AUDIT.c.tenant == tenant)
     if before is not None:

@@ -211,7 +211,8 @@ class Watch:
         while True:
             await self._unsaved.wait()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), _SAVE_EVERY_S)
+                async with asyncio.timeout(_SAVE_EVERY_S):  # wait_for may lose a cancellation (before Python 3.12)
+                    await self._urgent.wait()
             self._unsaved.clear()
             self._urgent.clear()
             await asyncio.to_thread(self._save)

@@ -12,6 +12,7 @@ import grpc
 from douane.v1 import coverage_pb2 as pb
 
 from sidecar.coverage.tally import Batch, CountHour, HostHour
+from sidecar.uplink import failure
 
 BATCH_ROWS = 1_000  # of each kind: about 200 KB; analytics takes 2,000
 _TIMEOUT_S = 10.0
@@ -75,6 +76,6 @@ def sender(channel: grpc.aio.Channel) -> Send:
         try:
             await call(one, timeout=_TIMEOUT_S, wait_for_ready=False)
         except grpc.aio.AioRpcError as error:
-            raise ConnectionError(f"{error.code().name}: {error.details()}") from None
+            raise failure(error) from None
 
     return send

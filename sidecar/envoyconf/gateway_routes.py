@@ -76,10 +76,22 @@ def _analytics_routes(spec: GatewaySpec) -> list[route.Route]:
             name="analytics",
             match=route.RouteMatch(prefix=prefix),
             route=route.RouteAction(cluster=CLUSTER_ANALYTICS, timeout=seconds(0)),
+            request_headers_to_add=[_client_address()],
             typed_per_filter_config=uninspected(spec),
         )
         for prefix in _ANALYTICS_PREFIXES
     ]
+
+
+def _client_address() -> core.HeaderValueOption:
+    """To analytics every request comes from Envoy, on its own machine: who asks is told here, whatever the client wrote.
+
+    Without it everybody who reaches the gateway would be the local administrator of an installation without accounts.
+    """
+    return core.HeaderValueOption(
+        header=core.HeaderValue(key="x-forwarded-for", value="%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
+        append_action=core.HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+    )
 
 
 def _to(provider: Provider, **rewrite: Any) -> route.RouteAction:

@@ -30,12 +30,18 @@ _CHECKPOINT_EVERY = 2000  # records between checkpoints: about 8 MiB of log
 Send = Callable[[bytes], Awaitable[PublishResponse]]
 
 
+class RefusedError(ConnectionError):
+    """Analytics takes nothing from us: our token or certificate is not good, and only an operator can mend that."""
+
+
 class Counts(Protocol):
     """What the publisher counts."""
 
     def published(self, stored: int, rejected: int) -> None: ...
 
     def publish_failed(self) -> None: ...
+
+    def publish_refused(self) -> None: ...
 
 
 def frame(bodies: list[bytes]) -> bytes:
@@ -91,10 +97,18 @@ class Publisher:
             await self._announce()
             self._wait = _BACKOFF_S[0]
         except (ConnectionError, SpoolFull) as error:  # delivered but not removed: delivered again, stored once
-            self._counts.publish_failed()
-            log.warning("publish.failed", extra={"reason": str(error), "waiting": self._spool.waiting})
+            self._tell(error)
             await asyncio.sleep(self._wait * (0.5 + self._random.random()))
             self._wait = min(self._wait * 2, _BACKOFF_S[1])
+
+    def _tell(self, error: Exception) -> None:
+        self._counts.publish_failed()
+        waits = {"reason": str(error), "waiting": self._spool.waiting}
+        if isinstance(error, RefusedError):
+            self._counts.publish_refused()
+            log.error("publish.refused", extra=waits)
+        else:
+            log.warning("publish.failed", extra=waits)
 
     async def _deliver(self, batch: list[tuple[int, bytes]]) -> None:
         response = await self._send(frame([body for _, body in batch]))

@@ -22,6 +22,7 @@ from sidecar.policy import Policy, UnknownHosts
 from sidecar.supervisor.child import Child
 from sidecar.supervisor.health import http_ok, port_open, socket_open, taken_port
 from sidecar.telemetry import forget_gauges
+from sidecar.uplink import credentials
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _MAX_SOCKET_PATH = 100  # the kernel's limit for a Unix socket's path is 107 bytes
@@ -69,6 +70,7 @@ def prepare(settings: Settings) -> None:
         if reason:
             raise ConfigError(f"port {port} ({what}) cannot be used: {reason}; free it or set {variable}")
     load_models(models_path(settings), tuple(p.name for p in settings.providers()))
+    credentials(settings)  # for its complaint
 
 
 def _prepare_authority(settings: Settings) -> None:
@@ -92,7 +94,7 @@ def _give(settings: Settings, name: str) -> None:
 
 
 def gateway_spec(settings: Settings, policy: Policy) -> GatewaySpec:
-    """Return the gateway of this installation. Pages and API are open to loopback only until they know accounts."""
+    """Return the gateway of this installation. Beyond loopback, pages and API are offered only when asked for."""
     return GatewaySpec(
         sockets=tuple(str(socket_path(settings.folder, index)) for index in range(settings.workers)),
         folder=str(settings.folder / "run"),
@@ -109,7 +111,7 @@ def gateway_spec(settings: Settings, policy: Policy) -> GatewaySpec:
         deny_unknown_hosts=policy.unknown_hosts is UnknownHosts.DENY,
         name=_name(settings),
         admin_port=settings.admin_port,
-        analytics=("127.0.0.1", settings.analytics_http_port) if settings.bind in _LOOPBACK else None,
+        analytics=("127.0.0.1", settings.analytics_http_port) if _offers_pages(settings) else None,
         max_body_bytes=settings.max_body_bytes,
         fail_open=policy.always_fails_open,
         hold_answers=policy.may_hold_answers,
@@ -123,6 +125,10 @@ def _identity_headers(settings: Settings, policy: Policy) -> tuple[str, ...]:
     named = (settings.user_header, settings.tenant_header, settings.team_header, settings.session_header)
     ours = (policy.identity.user, policy.identity.team, policy.identity.session)
     return tuple(dict.fromkeys((*named, *(name for name in ours if name))))
+
+
+def _offers_pages(settings: Settings) -> bool:
+    return settings.bind in _LOOPBACK or settings.remote_pages
 
 
 def _loopback() -> tuple[str, ...]:
@@ -231,7 +237,9 @@ def _analytics(settings: Settings, to_stdout: bool) -> Child:
     ports = ("--http-port", str(settings.analytics_http_port), "--grpc-port", str(settings.analytics_grpc_port))
     command = _python("analytics", "serve", *ports, "--data", str(settings.folder))
     url = f"http://127.0.0.1:{settings.analytics_http_port}/api/health"
-    return Child("analytics", command, http_ok(url), _log(settings, "analytics", to_stdout))
+    remote = settings.remote_pages and settings.bind not in _LOOPBACK
+    access = {"DOUANE_ANALYTICS_AUTHENTICATION": "required"} if remote else {}
+    return Child("analytics", command, http_ok(url), _log(settings, "analytics", to_stdout), access)
 
 
 def _envoy(settings: Settings, config: Path, to_stdout: bool) -> Child:

@@ -16,7 +16,6 @@ from collections.abc import Callable
 
 import grpc
 
-from sidecar.app import analytics_address
 from sidecar.config import ConfigError, Settings
 from sidecar.coverage.deliver import Source, sender
 from sidecar.coverage.llm_hosts import llm_host
@@ -24,6 +23,7 @@ from sidecar.coverage.tally import Tally, tally_path
 from sidecar.coverage.watch import Rim, Watch, open_tally
 from sidecar.supervisor.health import ask
 from sidecar.telemetry import CoverageCounts, lost_records
+from sidecar.uplink import open_channel
 
 API = "api"  # the tally's note of where this run's API answers, for `douane coverage`
 
@@ -43,7 +43,7 @@ class Watching:
     def start(self) -> None:
         """Begin; called inside the event loop."""
         settings = self._settings
-        channel = grpc.aio.insecure_channel(analytics_address(settings))
+        channel = open_channel(settings)
         admin = f"http://127.0.0.1:{settings.admin_port}"
         rim = Rim(
             ask=lambda path, method: ask(admin + path, method),

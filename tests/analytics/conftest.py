@@ -110,8 +110,14 @@ def build_application(engine: Engine) -> FastAPI:
     return web.build(config.load(), engine, Metrics(10, 100, 5.0).registry, lambda: NOW_UNIX_S)
 
 
+def local_client(application: FastAPI) -> TestClient:
+    """Return a client on the application's own machine, as the local user; it gets errors as answers."""
+    here = "http://127.0.0.1:8080"
+    return TestClient(application, here, raise_server_exceptions=False, client=("127.0.0.1", 50_000))
+
+
 @pytest.fixture
 def client(application: FastAPI) -> Iterator[TestClient]:
     """Return a client of the application that gets errors as answers."""
-    with TestClient(application, raise_server_exceptions=False) as one:
+    with local_client(application) as one:
         yield one

@@ -6,6 +6,7 @@ async function refresh() {
   if (document.hidden || live.contains(document.activeElement) || !getSelection().isCollapsed) return;
   try {
     const answer = await fetch(live.dataset.fragment, { headers: { accept: "text/html" } });
+    if (answer.status === 401) return location.reload(); // the session ended: the server leads to the log-in
     if (answer.ok) live.innerHTML = await answer.text();
     document.body.classList.toggle("stale", !answer.ok);
   } catch {

@@ -1,5 +1,6 @@
 """The tables, as SQLAlchemy Core metadata, one module a concern; store/migrations brings a database to them."""
 
+from analytics.store.tables.access import ACCOUNTS, LOGIN_ATTEMPTS, SESSIONS, TENANTS, TOKENS
 from analytics.store.tables.audit import AUDIT
 from analytics.store.tables.control import (
     BUDGET_USE,
@@ -27,6 +28,7 @@ from analytics.store.tables.rollups import LABEL_ROLLUPS, ROLLUPS, SERIES
 from analytics.store.tables.schedule import JOB_RUNS, LEASES
 
 __all__ = [
+    "ACCOUNTS",
     "AUDIT",
     "BUDGET_USE",
     "CALL_COUNTERS",
@@ -39,6 +41,7 @@ __all__ = [
     "JUDGEMENTS",
     "LABEL_ROLLUPS",
     "LEASES",
+    "LOGIN_ATTEMPTS",
     "METADATA",
     "PASS_COUNTERS",
     "PASS_THROUGH",
@@ -51,9 +54,12 @@ __all__ = [
     "ROLLUPS",
     "RULE_VERDICTS",
     "SERIES",
+    "SESSIONS",
     "SIDECARS",
     "SIGHTS",
+    "TENANTS",
     "THREATS",
+    "TOKENS",
     "USERS_RISK",
     "VERDICTS",
 ]

@@ -1,0 +1,1 @@
+"""The access package: who asks, and what they may."""

@@ -16,7 +16,7 @@ from analytics.api import application as web
 from analytics.api import auth
 from analytics.store import audit
 from analytics.telemetry import Metrics
-from tests.analytics.conftest import NOW_UNIX_S
+from tests.analytics.conftest import NOW_UNIX_S, local_client
 
 YAML = {"content-type": "application/yaml"}
 
@@ -52,7 +52,7 @@ def api(engine: Engine) -> Iterator[Api]:
     registry = Metrics(10, 100, 5.0).registry
     application = web.build(config.load(), engine, registry, lambda: NOW_UNIX_S)
     web.steer(application, lambda: steered.append(None))
-    with TestClient(application, raise_server_exceptions=False) as client:
+    with local_client(application) as client:
         yield Api(client, engine, application, steered)
 
 

@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 
 from analytics.api import application as web
 from analytics.store import database
-from tests.analytics.conftest import build_application
+from tests.analytics.conftest import build_application, local_client
 
 
 def test_metrics_have_the_missions_names(client: TestClient) -> None:
@@ -37,12 +37,16 @@ def test_root_leads_to_the_dashboard(client: TestClient) -> None:
 
 def test_openapi_describes_every_endpoint_its_errors_and_examples(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
-    missions = {"/api/usage/analytics", "/api/dashboard/recommendations"}
-    assert missions <= set(document["paths"])
+    operations = {
+        f"{method} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    first = {"get /api/usage/analytics", "get /api/decisions", "get /api/dashboard/recommendations", "get /api/health"}
+    assert first <= set(operations)
     shapes = {
         answer["content"]["application/json"]["schema"]["$ref"].rsplit("/")[-1]
-        for path in document["paths"].values()
-        for operation in path.values()
+        for operation in operations.values()
         for status, answer in operation["responses"].items()
         if status >= "400"
     }
@@ -94,7 +98,7 @@ def test_an_unexpected_error_has_the_shape_and_tells_nothing(application: FastAP
     def broken() -> None:
         raise RuntimeError("password=hunter2")
 
-    with TestClient(application, raise_server_exceptions=False) as client:
+    with local_client(application) as client:
         answer = client.get("/api/broken")
     expected = {"error": {"type": "internal", "message": "something went wrong here; the log says what"}}
     assert (answer.status_code, answer.json()) == (500, expected)
@@ -102,7 +106,7 @@ def test_an_unexpected_error_has_the_shape_and_tells_nothing(application: FastAP
 
 def test_a_database_that_is_away_is_503_of_the_same_shape() -> None:
     engine: Engine = database.connect("postgresql+psycopg://douane@127.0.0.1:1/douane")
-    with TestClient(build_application(engine), raise_server_exceptions=False) as client:
+    with local_client(build_application(engine)) as client:
         answer = client.get("/api/usage/analytics")
         health = client.get("/api/health")
     expected = {"error": {"type": "unavailable", "message": "the database cannot be reached"}}

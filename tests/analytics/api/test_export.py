@@ -19,7 +19,7 @@ from analytics.access.principal import Principal
 from analytics.api import auth
 from analytics.generate import Plan, generate
 from analytics.ingest.commit import Books
-from tests.analytics.conftest import NOW_UNIX_S, build_application, free_port
+from tests.analytics.conftest import NOW_UNIX_S, build_application, free_port, local_client
 
 PLAN = Plan(records=800, seed=7, days=3, tenants=2, until_unix_s=int(NOW_UNIX_S))
 ROWS = [row for rows in generate(PLAN) for row in rows]
@@ -34,7 +34,7 @@ def filled(sqlite_engine: Engine) -> Engine:
 
 @pytest.fixture
 def asker(filled: Engine) -> Iterator[TestClient]:
-    with TestClient(build_application(filled), raise_server_exceptions=False) as client:
+    with local_client(build_application(filled)) as client:
         yield client
 
 
@@ -82,7 +82,7 @@ def test_what_cannot_be_asked_is_told_in_the_one_shape(asker: TestClient, asked:
 
 def as_tenant(application: FastAPI, principal: Principal) -> TestClient:
     application.dependency_overrides[auth._principal] = lambda: principal
-    return TestClient(application, raise_server_exceptions=False)
+    return local_client(application)
 
 
 def test_a_tenant_gets_its_own_rows_and_a_viewer_none(filled: Engine) -> None:
@@ -95,7 +95,7 @@ def test_a_tenant_gets_its_own_rows_and_a_viewer_none(filled: Engine) -> None:
 
 
 def test_a_database_that_cannot_answer_is_503(filled: Engine) -> None:
-    client = TestClient(build_application(filled), raise_server_exceptions=False)
+    client = local_client(build_application(filled))
     with filled.begin() as connection:
         connection.exec_driver_sql("DROP TABLE records")
     assert client.get("/api/export").status_code == 503

@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 
 from analytics.ingest.decode import decode
 from analytics.store import database, records
-from tests.analytics.conftest import build_application
+from tests.analytics.conftest import build_application, local_client
 from tests.analytics.traffic import record
 
 EMPTY = {
@@ -35,7 +35,7 @@ def test_age_of_the_newest_record(client: TestClient, sqlite_engine: Engine) -> 
 
 def test_a_database_without_schema_is_not_ready(tmp_path: Path) -> None:
     engine = database.connect(f"sqlite:///{tmp_path / 'empty.db'}")
-    with TestClient(build_application(engine)) as client:
+    with local_client(build_application(engine)) as client:
         answer = client.get("/api/health")
     engine.dispose()
     state = {"status": "unavailable", "schema_revision": None, "schema_current": False}

@@ -23,7 +23,8 @@ class Reader:
 
     def __init__(self, application: FastAPI, query: str = "", headers: dict[str, str] | None = None) -> None:
         self._application = application
-        given = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+        sent = {"host": "127.0.0.1"} | (headers or {})
+        given = [(name.encode(), value.encode()) for name, value in sent.items()]
         self._scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},

@@ -64,10 +64,10 @@ def test_options_overrule_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
             "give sqlite://... or postgresql+psycopg://...",
         ),
         (
-            "DOUANE_ANALYTICS_HTTP_HOST",
-            "0.0.0.0",
-            "DOUANE_ANALYTICS_HTTP_HOST: 0.0.0.0 is not a loopback address, and nobody has to log in yet: give 127.0.0.1, "
-            "or set DOUANE_ANALYTICS_ALLOW_REMOTE=true where the network itself keeps others out",
+            "DOUANE_ANALYTICS_ALLOW_REMOTE",
+            "true",
+            "DOUANE_ANALYTICS_ALLOW_REMOTE: it was removed: beyond loopback everybody logs in now. Unset it, and make an "
+            "administrator: `douane-analytics accounts add alice --role admin`, or set DOUANE_ANALYTICS_ADMIN_PASSWORD",
         ),
     ],
 )
@@ -78,11 +78,6 @@ def test_a_bad_value_names_variable_shape_and_what_is_allowed(
     with pytest.raises(config.ConfigError) as caught:
         config.load()
     assert str(caught.value) == message
-
-
-def test_a_remote_address_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOUANE_ANALYTICS_ALLOW_REMOTE", "true")
-    assert config.load(http_host="0.0.0.0").http_host == "0.0.0.0"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])

@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-import grpc
 import pytest
 from sqlalchemy import Engine
 
+from analytics.ingest.auth import Guard, Senders, admit
 from analytics.store import database, sidecars
-from sidecar.control import watch
+from sidecar.config import Settings
 from sidecar.control.policies import Policies
 from sidecar.control.snapshot import Held
 from sidecar.control.watch import Clock, Place, Watch
 from sidecar.policy import Compiled, Policy
+from sidecar.uplink import open_channel
 from tests.analytics.api.steering import api
 from tests.analytics.conftest import NOW_UNIX_S
-from tests.analytics.control.steering import books, row
+from tests.analytics.control.steering import activate, books, row
 from tests.analytics.control.watching import serving, until
 
 pytestmark = pytest.mark.server
@@ -58,8 +59,9 @@ class Sidecar:
         self.heard.append(held)
 
     @asynccontextmanager
-    async def running(self, port: int) -> AsyncIterator[None]:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", watch.CHANNEL_OPTIONS) as channel:
+    async def running(self, port: int, token: str = "") -> AsyncIterator[None]:
+        settings = Settings(_env_file=None, analytics_grpc=f"127.0.0.1:{port}", analytics_token=token or None)
+        async with open_channel(settings) as channel:
             task = asyncio.create_task(self.watch.run(channel))
             try:
                 yield
@@ -125,3 +127,17 @@ async def test_risk_quarantine_and_budgets_reach_every_sidecar(engine: Engine, t
     assert user.quarantined_until_unix_us > NOW_UNIX_S * 1e6
     assert user.reason.startswith("user risk ")
     assert [(use.others, use.own) for use in uses] == [(2, 1)] * 3
+
+
+async def test_a_sidecar_watches_with_its_token_and_not_without(sqlite_engine: Engine, tmp_path: Path) -> None:
+    guard = Guard(Senders(sqlite_engine, lambda: NOW_UNIX_S, required=True, shared_token="open sesame"))
+    known, stranger = Sidecar("web-1/0", tmp_path), Sidecar("web-2/0", tmp_path)
+    async with (
+        serving(sqlite_engine, admit, guards=[guard]) as served,
+        known.running(served.port, "open sesame"),
+        stranger.running(served.port, "friend"),
+    ):
+        await until(lambda: known.heard)
+        activate(sqlite_engine, "deny_score: 12")
+        await until(lambda: known.policies.of("default").policy.deny_score == 12)
+        assert (stranger.heard, served.sample("douane_control_streams")) == ([], 1.0)

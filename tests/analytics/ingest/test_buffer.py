@@ -15,6 +15,7 @@ from analytics.ingest.buffer import Buffer, NotKept, Safeguard
 from analytics.ingest.stream import SHARDS, Limit, RecordStream, shard_of
 from analytics.redis_client import Link
 from analytics.telemetry import Metrics
+from tests.analytics.ingest.senders import guard
 from tests.analytics.traffic import record
 from tests.support import redis_server
 from tests.support.redis_server import RedisServer
@@ -29,7 +30,7 @@ async def publishing(
     link = Link(url)
     buffer = Buffer(RecordStream(link, limit), Safeguard(link, lambda: 0.0, allow_volatile=volatile), metrics)
     with ThreadPoolExecutor(1) as writer:
-        served = server.build(server.DecisionLog(_never, _never, metrics, writer, buffer))
+        served = server.build(server.DecisionLog(_never, _never, metrics, writer, buffer), guard())
         port = served.add_insecure_port("127.0.0.1:0")
         await served.start()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

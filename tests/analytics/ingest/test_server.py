@@ -19,6 +19,7 @@ from analytics.store.tables import PASS_THROUGH
 from analytics.telemetry import Metrics
 from analytics.types import CoverageRows, DecisionRow, Stored
 from tests.analytics.coverage_traffic import host, report, sight
+from tests.analytics.ingest.senders import guard
 from tests.analytics.traffic import record
 
 
@@ -44,7 +45,7 @@ async def running(
     store: server.Store, metrics: Metrics, cover: server.Cover = lambda rows: 0
 ) -> AsyncIterator[DecisionLogStub]:
     with ThreadPoolExecutor(1) as writer:
-        served = server.build(server.DecisionLog(store, cover, metrics, writer))
+        served = server.build(server.DecisionLog(store, cover, metrics, writer), guard())
         port = served.add_insecure_port("127.0.0.1:0")
         await served.start()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -61,3 +61,10 @@ def test_version_is_the_policy_s() -> None:
 
 def test_pages_can_be_left_out() -> None:
     assert [route for route in routes(replace(SPEC, analytics=None)) if route["name"] == "analytics"] == []
+
+
+def test_analytics_is_told_who_asks_whatever_the_client_wrote() -> None:
+    """Envoy is on analytics' own machine: without this everybody behind it would be local."""
+    told = [route["requestHeadersToAdd"] for route in routes() if route["name"] == "analytics"]
+    header = {"key": "x-forwarded-for", "value": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"}
+    assert told == [[{"header": header, "appendAction": "OVERWRITE_IF_EXISTS_OR_ADD"}]] * 4

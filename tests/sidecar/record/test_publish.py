@@ -38,12 +38,16 @@ class Counted:
     def __init__(self) -> None:
         self.deliveries: list[tuple[int, int]] = []
         self.failures = 0
+        self.refusals = 0
 
     def published(self, stored: int, rejected: int) -> None:
         self.deliveries.append((stored, rejected))
 
     def publish_failed(self) -> None:
         self.failures += 1
+
+    def publish_refused(self) -> None:
+        self.refusals += 1
 
 
 class Analytics:
@@ -228,13 +232,14 @@ class Log(DecisionLogServicer):
     def __init__(self) -> None:
         self.analytics = Analytics()
         self.refusals = 0
+        self.code = grpc.StatusCode.UNAVAILABLE
 
     async def Publish(  # noqa: N802 - gRPC's name
         self, request: control.PublishRequest, context: grpc.aio.ServicerContext
     ) -> control.PublishResponse:
         if self.refusals:
             self.refusals -= 1
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "migrating")
+            await context.abort(self.code, "migrating")
         return self.analytics.take(request)
 
 
@@ -265,6 +270,25 @@ async def test_records_arrive_at_a_real_server(delivery: Delivery, caplog: pytes
     (batch,) = log.analytics.batches
     assert [record.stage for record in batch] == [0, 0, STAGE_INCOMPLETE]
     assert (delivery.counts.deliveries, delivery.counts.failures) == ([(2, 1)], 1)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED])
+async def test_a_wrong_token_keeps_the_spool_and_is_told(
+    delivery: Delivery, caplog: pytest.LogCaptureFixture, code: grpc.StatusCode
+) -> None:
+    log = Log()
+    log.refusals, log.code = 1, code
+    delivery.spool.add(body(1), final=True)
+    async with sender(log) as send:
+        publisher = Publisher(delivery.spool, send, delivery.counts, lambda: 0.0, Impatient())
+        with caplog.at_level(logging.ERROR):
+            await publisher._round()
+        told = [(one.getMessage(), one.__dict__["reason"], one.__dict__["waiting"]) for one in caplog.records]
+        assert told == [("publish.refused", f"{code.name}: migrating", 1)]
+        assert (delivery.spool.waiting, delivery.counts.failures, delivery.counts.refusals) == (1, 1, 1)
+        assert await publisher.drain(1.0) == 0  # once the token is good, nothing is missing
+    assert log.analytics.ids == [[1]]
 
 
 @pytest.mark.server

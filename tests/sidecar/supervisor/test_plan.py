@@ -115,9 +115,26 @@ def test_children_start_in_the_order_they_need_each_other(folder: Path) -> None:
     assert {child.log for child in children(part, config, to_stdout=True)} == {None}
 
 
-@pytest.mark.parametrize(("bind", "shown"), [("127.0.0.1", True), ("0.0.0.0", False), ("localhost", True)])
-def test_pages_are_open_to_loopback_only(folder: Path, bind: str, shown: bool) -> None:
-    assert (gateway_spec(settings(folder, bind=bind), Policy()).analytics is not None) is shown
+@pytest.mark.parametrize(
+    ("bind", "remote_pages", "shown", "access"),
+    [
+        ("127.0.0.1", False, True, {}),
+        ("localhost", True, True, {}),
+        ("0.0.0.0", False, False, {}),
+        ("0.0.0.0", True, True, {"DOUANE_ANALYTICS_AUTHENTICATION": "required"}),
+    ],
+)
+def test_pages_beyond_loopback_are_asked_for_and_need_an_account(
+    folder: Path, bind: str, remote_pages: bool, shown: bool, access: dict[str, str]
+) -> None:
+    made = settings(folder, bind=bind, remote_pages=remote_pages)
+    assert (gateway_spec(made, Policy()).analytics is not None) is shown
+    assert children(made, folder / "envoy.json", to_stdout=True)[0].environment == access
+
+
+def test_a_certificate_for_analytics_that_is_not_there_stops_the_start(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"DOUANE_ANALYTICS_CA, _CERT or _KEY: /nowhere\.pem cannot be read"):
+        prepare(settings(folder, analytics_ca=Path("/nowhere.pem")))
 
 
 def test_routes_follow_the_policy_s_mode(folder: Path) -> None:
