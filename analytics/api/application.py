@@ -1,15 +1,12 @@
 """The web application: routers, error shape and security headers put together.
 
-In: settings, engine, metrics registry, clock. Out: an ASGI application. Never: a socket, a thread, a global.
+In: what endpoints work with, the metrics registry. Out: an ASGI application. Never: a socket, a thread, a global.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
 from importlib.metadata import version
 
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from sqlalchemy import Engine
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,9 +35,7 @@ from analytics.api import (
     usage_lists,
 )
 from analytics.api.context import Context
-from analytics.config import Settings
 from analytics.dashboard import login, pages
-from analytics.live.feed import Feed
 
 # One router a noun, in the order of the documentation.
 ROUTERS = (
@@ -58,14 +53,8 @@ HEADERS = {
 }
 
 
-def build(
-    settings: Settings,
-    engine: Engine,
-    registry: CollectorRegistry,
-    clock: Callable[[], float],
-    feed: Feed | None = None,
-) -> FastAPI:
-    """Return the application. Without a feed it has one of its own, in which nothing happens."""
+def build(context: Context, registry: CollectorRegistry) -> FastAPI:
+    """Return the application."""
     application = FastAPI(
         title="Douane analytics",
         version=version("douane"),
@@ -73,7 +62,7 @@ def build(
         docs_url=None,
         redoc_url=None,
     )
-    context = application.state.context = Context(settings, engine, clock, feed or Feed(clock))
+    application.state.context = context
     errors.install(application)
     auth.install(application, context)
     for module in ROUTERS:
@@ -84,11 +73,6 @@ def build(
     application.add_middleware(_WithHeaders)
     _serve_metrics(application, registry)
     return application
-
-
-def steer(application: FastAPI, steered: Callable[[], None]) -> None:
-    """Have a function called whenever a request changed something that sidecars are to be told."""
-    application.state.context = replace(application.state.context, steered=steered)
 
 
 class _WithHeaders:

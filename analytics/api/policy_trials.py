@@ -147,17 +147,16 @@ def _rows(connection: Connection, question: _Question) -> Iterator[DecisionRow]:
     all_of = question.tenant == EVERY_TENANT
     seen = question.who.tenant if all_of else question.tenant
     window = question.span.window
-    narrowed = search.Filter(
+    asked = search.Filter(
         tenant=seen,
         from_unix_us=window.start_unix_s * 1_000_000,
         to_unix_us=window.end_unix_s * 1_000_000,
     )
-    page = search.page(connection, narrowed, _PAGE)
-    while True:
+    page = search.page(connection, asked, _PAGE)
+    yield from (row for row in page.rows if not all_of or row.tenant not in own)
+    while page.after is not None:
+        page = search.page(connection, asked, _PAGE, page.after)
         yield from (row for row in page.rows if not all_of or row.tenant not in own)
-        if page.after is None:
-            return
-        page = search.page(connection, narrowed, _PAGE, page.after)
 
 
 def _answer(span: Span, found: dry_run.Outcome, compared_with: int | None, truncated: bool) -> DryRun:

@@ -14,6 +14,8 @@ from analytics import config
 from analytics.access.principal import Principal
 from analytics.api import application as web
 from analytics.api import auth
+from analytics.api.context import Context
+from analytics.live.feed import Feed
 from analytics.store import audit
 from analytics.telemetry import Metrics
 from tests.analytics.conftest import NOW_UNIX_S, local_client
@@ -50,8 +52,8 @@ def api(engine: Engine) -> Iterator[Api]:
     """Return the application on an engine, its clock half an hour after the traffic begins."""
     steered: list[None] = []
     registry = Metrics(10, 100, 5.0).registry
-    application = web.build(config.load(), engine, registry, lambda: NOW_UNIX_S)
-    web.steer(application, lambda: steered.append(None))
+    context = Context(config.load(), engine, lambda: NOW_UNIX_S, Feed(lambda: NOW_UNIX_S), lambda: steered.append(None))
+    application = web.build(context, registry)
     with local_client(application) as client:
         yield Api(client, engine, application, steered)
 
