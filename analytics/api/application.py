@@ -15,18 +15,23 @@ from analytics.api import (
     audit,
     auth,
     budgets,
+    costs,
     coverage,
     decisions,
     docs,
     errors,
     export,
     health,
+    latency,
     opinions,
     policies,
     policy_changes,
     policy_trials,
+    quality,
     recommendations,
     risk,
+    security,
+    security_users,
     session,
     stream,
     tenants,
@@ -39,9 +44,10 @@ from analytics.dashboard import login, pages
 
 # One router a noun, in the order of the documentation.
 ROUTERS = (
-    *(usage, usage_lists, coverage, recommendations, decisions, opinions, export, stream),
-    *(policies, policy_changes, policy_trials, risk, budgets),
+    *(usage, usage_lists, security, decisions, opinions, stream, costs, latency, quality, export),
+    *(coverage, recommendations, policies, policy_changes, policy_trials, risk, budgets),
     *(session, accounts, tokens, tenants, audit, health),
+    security_users,  # the last: it takes whatever begins with /api/security/users/
 )
 
 # Nothing from elsewhere, nothing inline: text in records comes from attackers.

@@ -10,10 +10,12 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 _LOG = logging.getLogger("analytics.api")
 _TYPES = {
@@ -86,7 +88,19 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     message = f"there is nothing at {request.url.path}" if error.status_code == 404 else str(error.detail)
     found = answer(error.status_code, message)
     found.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        found.headers["allow"] = ", ".join(_allowed(request))
     return found
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return every method of a path; the framework names those of its first function only (RFC 9110, 15.5.6)."""
+    found: set[str] = set()
+    for context in iter_route_contexts(request.app.routes):
+        route = context.original_route
+        if isinstance(route, Route) and route.path_regex.match(request.url.path):
+            found |= route.methods or set()
+    return sorted(found)
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:

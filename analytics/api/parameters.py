@@ -122,12 +122,23 @@ def _asked(tenant: Reads, span: Asked, equal: Annotated[Mapping[str, str], Depen
     return Question(Slice(span.window, tenant, equal), span)
 
 
+def _of_traffic(
+    tenant: Reads,
+    span: Asked,
+    model: Annotated[Name | None, Query(description="One model.", examples=["gpt-4o"])] = None,
+    provider: Annotated[Name | None, Query(description="One provider.", examples=["openai"])] = None,
+    endpoint: Annotated[PathName | None, Query(description="One endpoint.", examples=["/v1/chat/completions"])] = None,
+) -> Question:
+    return Question(Slice(span.window, tenant, _narrowed(model, provider, endpoint)), span)
+
+
 def _whole(tenant: Reads, span: Asked) -> Question:
     return Question(Slice(span.window, tenant), span)
 
 
-# About a window, narrowed by model, provider, endpoint or user; and about a window as a whole.
+# About a window, narrowed by model, provider, endpoint or user; by all but the user; and about a window as a whole.
 Narrowed = Annotated[Question, Depends(_asked)]
+Trafficked = Annotated[Question, Depends(_of_traffic)]
 Whole = Annotated[Question, Depends(_whole)]
 
 

@@ -94,10 +94,15 @@ class Heatmap(BaseModel):
     cells: list[HeatCell] = Field(description="168 hours, Monday 0:00 first; those without requests hold zeros.")
 
 
-def rank(connection: Connection, asked: Question, keys: tuple[str, ...], query: Ordered) -> tuple[Pairs, str | None]:
-    """Return one page of a list by the keys, and its next_cursor. Raises: ApiError for a cursor of another list."""
+def rank(
+    connection: Connection, asked: Question, keys: tuple[str, ...], query: Ordered, least: int = 0
+) -> tuple[Pairs, str | None]:
+    """Return one page of a list by the keys, and its next_cursor; what has less than `least` is left out.
+
+    Raises: ApiError for a cursor of another list.
+    """
     after = None if query.cursor is None else decode_cursor(query.cursor, query.sort, len(keys))
-    by = ranks.By(keys, query.sort, query.limit + 1, after, COUNTED)
+    by = ranks.By(keys, query.sort, query.limit + 1, after, COUNTED, least)
     found = ranks.top(connection, asked.slice, by)
     pairs = found[: query.limit]
     if len(found) <= query.limit:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
+from operator import attrgetter
 from typing import TypeVar
 
 from analytics.store import distinct, sketch
@@ -39,12 +40,17 @@ _K = TypeVar("_K", bound=Hashable)
 
 @dataclass(slots=True)
 class Cell:
-    """The sums of one bucket of one series. users holds hashes (store/distinct), in the cubes of few rows only."""
+    """The sums of one bucket of one series.
+
+    Shape: latency and verdicts are sketches (of answers, of our verdicts); users holds hashes (store/distinct). Those and
+    verdicts are kept in the cubes of few rows only.
+    """
 
     counts: tuple[int, ...]
     latency: dict[int, int]
     labels: dict[Label, int]
     users: set[int] = field(default_factory=set)
+    verdicts: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,7 @@ def _user_only(series: Series) -> Series:
 
 def _with_user(series: Series, cell: Cell) -> Cell:
     users = {distinct.hashed(series[0], series[2])} if series[2] else set()
-    return Cell(cell.counts, cell.latency, cell.labels, users)
+    return Cell(cell.counts, cell.latency, cell.labels, users, cell.verdicts)
 
 
 def _minutes(added: Iterable[DecisionRow], removed: Iterable[DecisionRow]) -> dict[_Slot, Cell]:
@@ -135,7 +141,8 @@ def _sum(cells: list[Cell]) -> Cell:
         return cells[0]
     counts = tuple(map(sum, zip(*(cell.counts for cell in cells), strict=True)))
     users = set().union(*(cell.users for cell in cells))
-    return Cell(counts, _totals(cell.latency for cell in cells), _totals(cell.labels for cell in cells), users)
+    latency, labels, verdicts = (_totals(map(attrgetter(name), cells)) for name in ("latency", "labels", "verdicts"))
+    return Cell(counts, latency, labels, users, verdicts)
 
 
 def _totals(parts: Iterable[Mapping[_K, int]]) -> dict[_K, int]:
@@ -154,7 +161,8 @@ def _cell(row: DecisionRow, sign: int) -> Cell:
     labels: dict[Label, int] = {}
     for label in _labels(row):
         labels[label] = labels.get(label, 0) + sign
-    return Cell(counts if sign > 0 else tuple(-count for count in counts), latency, labels)
+    signed = counts if sign > 0 else tuple(-count for count in counts)
+    return Cell(signed, latency, labels, verdicts={sketch.index(row.verdict_us): sign})
 
 
 def _labels(row: DecisionRow) -> Iterator[Label]:

@@ -106,12 +106,17 @@ def totals(counters: Sequence[str], values: Iterable[Any]) -> Totals:
     return Totals(**named)
 
 
-def sketches(connection: Connection, asked: Slice, keys: Sequence[str] = ()) -> dict[tuple[Any, ...], dict[int, int]]:
-    """Return the merged latency sketches by the values of the keys; that of everything under () without keys."""
-    read = _Read(ROLLUPS, asked, keys, ("latency_sketch",), (ROLLUPS.c.latency_count > 0,))
+def sketches(
+    connection: Connection, asked: Slice, keys: Sequence[str] = (), column: str = "latency_sketch"
+) -> dict[tuple[Any, ...], dict[int, int]]:
+    """Return the merged sketches by the values of the keys; that of everything under () without keys.
+
+    Shape: verdict_sketch is kept in the cubes of few rows only (store/cells.FEW_ROWS), so not by user.
+    """
+    read = _Read(ROLLUPS, asked, keys, (column,), (ROLLUPS.c[column].not_in(("", "{}")),))
     rows = _rows(connection, read)
     merged: dict[tuple[Any, ...], dict[int, int]] = defaultdict(dict)
-    for *key, text in connection.execute(_joined(read, rows, [rows.c.latency_sketch])):
+    for *key, text in connection.execute(_joined(read, rows, [rows.c[column]])):
         sketch.merge(merged[tuple(key)], sketch.decode(text))
     return dict(merged)
 

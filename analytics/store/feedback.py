@@ -3,21 +3,23 @@
 In: a rating, and the decision it is about. Out: what is held; counts by label of a window.
 Idempotent: the same author's next rating of the same exchange replaces the last one, and the counts move by the
 difference in the same transaction. The counts stand in the bucket of the exchange, not of the rating.
+A window of minutes is read in whole hours: nobody rates that fast.
 Never: a commit; the caller's transaction (database.writing) decides. Never a change of the record.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.engine.interfaces import Dialect
 
-from analytics.store import database
+from analytics.store import cubes, database
+from analytics.store.cubes import Slice
 from analytics.store.tables import FEEDBACK, FEEDBACK_ROLLUPS
-from analytics.types import DAY_S, HOUR_S, DecisionRow, Window
+from analytics.types import DAY_S, HOUR_S, DecisionRow
 
 UP, DOWN = "up", "down"
 LABELS = ("1", "2", "3", "4", "5", UP, DOWN)
@@ -130,39 +132,25 @@ def of(connection: Connection, decision_id: str, limit: int = 100) -> tuple[Feed
     return tuple(Feedback(*row) for row in connection.execute(statement))
 
 
-def satisfaction(connection: Connection, window: Window, tenant: str | None = None) -> Satisfaction:
-    """Return the ratings of a window as a whole."""
-    return _by(connection, window, tenant, None).get("", Satisfaction(dict.fromkeys(LABELS, 0)))
+def satisfaction(connection: Connection, asked: Slice) -> Satisfaction:
+    """Return the ratings of a slice as a whole."""
+    return _by(connection, asked, None).get("", Satisfaction(dict.fromkeys(LABELS, 0)))
 
 
-def satisfaction_by(connection: Connection, window: Window, tenant: str | None, name: str) -> dict[str, Satisfaction]:
-    """Return the ratings of a window by one of NAMED."""
-    return _by(connection, window, tenant, name)
+def satisfaction_by(connection: Connection, asked: Slice, name: str) -> dict[str, Satisfaction]:
+    """Return the ratings of a slice by one of NAMED."""
+    return _by(connection, asked, name)
 
 
-def _by(connection: Connection, window: Window, tenant: str | None, name: str | None) -> dict[str, Satisfaction]:
-    grain_s = max(HOUR_S, window.grain_s)
-    bucket, label, total = (
-        FEEDBACK_ROLLUPS.c.bucket_unix_s,
-        FEEDBACK_ROLLUPS.c.label,
-        func.sum(FEEDBACK_ROLLUPS.c["count"]),
-    )
-    where: list[ColumnElement[bool]] = [
-        FEEDBACK_ROLLUPS.c.grain_s == grain_s,
-        bucket >= window.start_unix_s - window.start_unix_s % grain_s,
-        bucket < window.end_unix_s,
-    ]
-    if tenant is not None:
-        where.append(FEEDBACK_ROLLUPS.c.tenant == tenant)
-    keys = [label] if name is None else [label, FEEDBACK_ROLLUPS.c[name]]
-    statement = select(total, *keys).where(*where).group_by(*keys)
-    return _satisfactions(
-        (str(row[1]), str(row[2]) if name else "", int(row[0])) for row in connection.execute(statement)
-    )
-
-
-def _satisfactions(counted: Iterable[tuple[str, str, int]]) -> dict[str, Satisfaction]:
+def _by(connection: Connection, asked: Slice, name: str | None) -> dict[str, Satisfaction]:
+    table = FEEDBACK_ROLLUPS.c
+    keys = [table.label] if name is None else [table.label, table[name]]
     found: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(LABELS, 0))
-    for label, key, count in counted:
-        found[key][label] = count
-    return {key: Satisfaction(labels) for key, labels in found.items()}
+    equal = dict(asked.equal) if asked.tenant is None else {"tenant": asked.tenant, **asked.equal}
+    for part in cubes.pieces(asked.window, GRAINS_S):
+        within = table.grain_s == part.grain_s, table.bucket_unix_s >= part.start_unix_s
+        statement = select(func.sum(table["count"]), *keys).where(*within, table.bucket_unix_s < part.end_unix_s)
+        narrowed = statement.where(*(table[one] == value for one, value in equal.items())).group_by(*keys)
+        for count, label, *key in connection.execute(narrowed):
+            found["".join(key)][label] += int(count)
+    return {key: Satisfaction(labels) for key, labels in found.items() if any(labels.values())}

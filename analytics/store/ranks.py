@@ -30,13 +30,18 @@ SORTS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """How a list is made. after is the (value, key) of the last pair already shown; counters are those the totals hold."""
+    """How a list is made.
+
+    Shape: after is the (value, key) of the last pair already shown; counters are those the totals hold; pairs with less than
+    `least` are left out.
+    """
 
     keys: tuple[str, ...]
     sort: str
     limit: int
     after: tuple[int, tuple[str, ...]] | None = None
     counters: Sequence[str] = COUNTERS
+    least: int = 0
 
 
 def value(totals: Totals, sort: str) -> int:
@@ -52,6 +57,8 @@ def top(connection: Connection, asked: Slice, by: By) -> list[tuple[tuple[str, .
     keys = [found.c[name] for name in by.keys]
     total = sum((found.c[name] for name in SORTS[by.sort][1:]), start=found.c[SORTS[by.sort][0]])
     ordered = select(found).order_by(total.desc(), *keys).limit(by.limit)
+    if by.least:
+        ordered = ordered.where(total >= by.least)
     if by.after is not None:
         ordered = ordered.where(_after(total, keys, *by.after))
     width = len(by.keys)

@@ -22,7 +22,8 @@ from analytics.store import bulk, cells, database, distinct, sketch
 from analytics.store.tables import LABEL_ROLLUPS, RECORDS, ROLLUPS, SERIES
 from analytics.types import COUNTERS, DecisionRow
 
-_Held = dict[cells.Key, tuple[str, bytes]]  # the sketches of latencies and of users
+_Sketches = tuple[str, bytes, str]  # of latencies, of users, of verdicts
+_Held = dict[cells.Key, _Sketches]
 _Place = tuple[str, int, int]  # cube, grain_s, bucket_unix_s
 
 
@@ -40,7 +41,7 @@ def write(connection: Connection, summed: cells.Cells) -> None:
     held = _held_sketches(connection, summed.by_key)
     known = {key[3] for key in held}
     ordered = sorted(summed.by_key.items(), key=lambda one: one[0])
-    rows = [(*key, *cell.counts, *_sketches(held.get(key, ("", b"")), cell)) for key, cell in ordered]
+    rows = [(*key, *cell.counts, *_sketches(key[0], held.get(key, ("", b"", "")), cell)) for key, cell in ordered]
     labels = sorted((*key, *label, count) for key, label, count in summed.labels())
     new = [(identifier, *series) for identifier, series in sorted(summed.series.items()) if identifier not in known]
     bulk.add_missing(connection, SERIES, new)
@@ -48,15 +49,19 @@ def write(connection: Connection, summed: cells.Cells) -> None:
     bulk.upsert(connection, LABEL_ROLLUPS, labels, ("count",))
 
 
-def _sketches(held: tuple[str, bytes], cell: cells.Cell) -> tuple[str, bytes]:
-    latency, users = held
-    if not latency:
-        latency = sketch.encode(cell.latency)
-    elif cell.latency:
-        counts = sketch.decode(latency)
-        sketch.merge(counts, cell.latency)
-        latency = sketch.encode(counts)
-    return latency, distinct.add(users, cell.users)
+def _sketches(cube: str, held: _Sketches, cell: cells.Cell) -> _Sketches:
+    latency, users, verdicts = held
+    if cube in cells.FEW_ROWS:
+        verdicts = _merged(verdicts, cell.verdicts)
+    return _merged(latency, cell.latency), distinct.add(users, cell.users), verdicts
+
+
+def _merged(held: str, added: dict[int, int]) -> str:
+    if not held or not added:
+        return held or sketch.encode(added)
+    counts = sketch.decode(held)
+    sketch.merge(counts, added)
+    return sketch.encode(counts)
 
 
 def _by_place(keys: Iterable[cells.Key]) -> Iterator[tuple[_Place, list[int]]]:
@@ -76,7 +81,7 @@ def _held_sketches(connection: Connection, keys: Iterable[cells.Key]) -> _Held:
     statement = _select_sketches(connection.dialect)
     for place, series_ids in _by_place(keys):
         for row in connection.execute(statement, _given(connection.dialect, place, series_ids)):
-            held[*place, row[0]] = row[1], row[2]
+            held[*place, row[0]] = row[1], row[2], row[3]
     return held
 
 
@@ -99,7 +104,7 @@ def _among(dialect: Dialect, table: Table) -> Any:
 
 @cache
 def _select_sketches(dialect: Dialect) -> Select[Any]:
-    wanted = (ROLLUPS.c.series_id, ROLLUPS.c.latency_sketch, ROLLUPS.c.users_sketch)
+    wanted = (ROLLUPS.c.series_id, ROLLUPS.c.latency_sketch, ROLLUPS.c.users_sketch, ROLLUPS.c.verdict_sketch)
     return select(*wanted).where(_among(dialect, ROLLUPS))
 
 

@@ -74,11 +74,19 @@ def _candidates(asked: Filter, before: str | None) -> Select[Any]:
         statement = statement.distinct()
     if before is not None:
         statement = statement.where(column < before)
-    if asked.from_unix_us is not None:
-        statement = statement.where(column >= _id_at(asked.from_unix_us - _SLACK_US))
-    if asked.to_unix_us is not None:
-        statement = statement.where(column < _id_at(asked.to_unix_us + _SLACK_US))
-    return statement
+    return statement.where(*ids_within(asked.from_unix_us, asked.to_unix_us, column))
+
+
+def ids_within(
+    from_unix_us: int | None, to_unix_us: int | None, column: ColumnElement[Any] = RECORDS.c.decision_id
+) -> list[ColumnElement[bool]]:
+    """Return the conditions that ids of exchanges of a time fulfil: a few more pass them (_SLACK_US), no fewer."""
+    bounds = []
+    if from_unix_us is not None:
+        bounds.append(column >= _id_at(from_unix_us - _SLACK_US))
+    if to_unix_us is not None:
+        bounds.append(column < _id_at(to_unix_us + _SLACK_US))
+    return bounds
 
 
 def _lead(asked: Filter) -> list[ColumnElement[bool]]:

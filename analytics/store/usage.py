@@ -66,11 +66,16 @@ def totals(connection: Connection, asked: Slice) -> Totals:
     return replace(whole, latency=cubes.sketches(connection, asked).get((), {}))
 
 
+def counted(connection: Connection, asked: Slice, counters: Sequence[str]) -> dict[int, Totals]:
+    """Return the sums of each bucket of a slice's window in which something happened, by its start."""
+    return {start: one for (start,), one in cubes.sums(connection, asked, (BUCKET,), counters).items()}
+
+
 def timeline(
     connection: Connection, asked: Slice, counters: Sequence[str] = COUNTERS
 ) -> tuple[tuple[int, Totals], ...]:
     """Return (bucket start, totals with latency sketch) of each bucket of a slice's window, with no gap."""
-    held = {start: one for (start,), one in cubes.sums(connection, asked, (BUCKET,), counters).items()}
+    held = counted(connection, asked, counters)
     latency = {start: one for (start,), one in cubes.sketches(connection, asked, (BUCKET,)).items()}
     window = asked.window
     return tuple(

@@ -37,6 +37,7 @@ ROLLUPS = Table(
     *(Column(name, BigInteger, nullable=False) for name in COUNTERS),
     Column("latency_sketch", Text, nullable=False),
     Column("users_sketch", LargeBinary, nullable=False),
+    Column("verdict_sketch", Text, nullable=False),  # of the time to our verdict; empty beside the cubes of few rows
     Index("rollups_series", "series_id", "grain_s", "bucket_unix_s"),
     sqlite_with_rowid=False,
 )

@@ -106,6 +106,12 @@ def test_sketches_and_labels_are_those_of_the_records(filled: Engine) -> None:
                     key: dict(Counter(sketch.index(row.latency_us or 0) for row in group))
                     for key, group in groups.items()
                 }
+                if "user" not in keys:
+                    verdicts = {
+                        key: dict(Counter(sketch.index(row.verdict_us) for row in group))
+                        for key, group in grouped(rows, keys, window.grain_s).items()
+                    }
+                    assert cubes.sketches(connection, Slice(window), keys, "verdict_sketch") == verdicts
             threats = Counter((threat.type, row.level) for row in rows for threat in row.threats)
             assert cubes.labels(connection, Slice(window), "threat", ("label", "level")) == dict(threats)
             by_user = Counter((row.user, threat.surface) for row in rows for threat in row.threats)

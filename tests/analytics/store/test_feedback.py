@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import Engine
 
 from analytics.store import database, feedback, usage
+from analytics.store.cubes import Slice
 from analytics.store.feedback import LABELS, Feedback, Satisfaction
 from analytics.types import DAY_S
 from tests.analytics.books import among, varied
@@ -33,9 +34,9 @@ def test_counts_are_those_of_the_last_ratings(engine: Engine, days: int) -> None
     inside = {row.decision_id for row in among(ROWS, window.start_unix_s, window.end_unix_s)}
     expected = Counter(label for (place, _), label in last.items() if ROWS[place].decision_id in inside)
     with engine.connect() as connection:
-        found = feedback.satisfaction(connection, window)
-        by_model = feedback.satisfaction_by(connection, window, None, "model")
-        shop = feedback.satisfaction(connection, window, "shop")
+        found = feedback.satisfaction(connection, Slice(window))
+        by_model = feedback.satisfaction_by(connection, Slice(window), "model")
+        shop = feedback.satisfaction(connection, Slice(window, "shop"))
     assert found == Satisfaction({label: expected.get(label, 0) for label in LABELS})
     assert sum(one.count for one in by_model.values()) == expected.total()
     in_shop = [1 for (place, _) in last if ROWS[place].decision_id in inside and ROWS[place].tenant == "shop"]
@@ -46,7 +47,7 @@ def test_the_same_rating_again_changes_nothing(engine: Engine) -> None:
     assert [give(engine, 0, "4") and 1, give(engine, 0, "4") and 1] == [None, 1]
     with engine.connect() as connection:
         held = feedback.of(connection, ROWS[0].decision_id)
-        found = feedback.satisfaction(connection, usage.last(60 * DAY_S, NOW_S))
+        found = feedback.satisfaction(connection, Slice(usage.last(60 * DAY_S, NOW_S)))
     assert held == (Feedback(ROWS[0].decision_id, "alice", 4, None, "", 0),)
     assert (found.count, found.satisfied, found.share, found.mean_rating) == (1, 1, 1.0, 4.0)
 

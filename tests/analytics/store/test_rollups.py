@@ -20,7 +20,13 @@ def _held(engine: Engine) -> list[Any]:
         held = [dict(row._mapping) for row in connection.execute(select(ROLLUPS))]
         threats = [tuple(row) for row in connection.execute(select(LABEL_ROLLUPS)) if row.count]
         series = [tuple(row) for row in connection.execute(select(SERIES))]
-    sums = [tuple((row | {"latency_sketch": sketch.decode(row["latency_sketch"])}).values()) for row in held]
+    sums = [
+        tuple(
+            sketch.decode(value or "{}") if name in ("latency_sketch", "verdict_sketch") else value
+            for name, value in row.items()
+        )
+        for row in held
+    ]
     return [sorted(sums, key=lambda row: row[:4]), sorted(threats), sorted(series)]
 
 

@@ -19,10 +19,18 @@ def upgrade() -> None:
     _create_feedback()
     _create_judgements()
     _create_reports()
+    _add_verdict_sketch()
     op.create_index("records_tenant", "records", ["tenant", "decision_id"])
     for name, common in (("risky", "level <> 'low'"), ("refused", "applied <> 'allow'")):
         _create_partial(f"records_{name}", common)
     _create_partial("records_unanswered", "outcome <> 'answered'")
+
+
+def _add_verdict_sketch() -> None:
+    """Rollups held so far do not know it; `rollups rebuild` counts it for them."""
+    op.add_column("rollups", sa.Column("verdict_sketch", sa.Text, nullable=False, server_default=""))
+    if op.get_bind().dialect.name == "postgresql":
+        op.alter_column("rollups", "verdict_sketch", server_default=None)
 
 
 def _create_partial(name: str, where: str) -> None:
