@@ -47,7 +47,7 @@ ROUTERS = (
     *(usage, usage_lists, security, decisions, opinions, stream, costs, latency, quality, export),
     *(coverage, recommendations, policies, policy_changes, policy_trials, risk, budgets),
     *(session, accounts, tokens, tenants, audit, health),
-    security_users,  # the last: it takes whatever begins with /api/security/users/
+    security_users,  # the last: it takes what else begins with /api/security/users/
 )
 
 # Nothing from elsewhere, nothing inline: text in records comes from attackers.

@@ -12,13 +12,6 @@ from analytics.api.parameters import moment
 from analytics.store import sketch
 from analytics.types import Totals
 
-# The counters that Counts is made of; lists add up no others.
-COUNTED = (
-    *("requests", "outcome_answered", "outcome_denied", "outcome_failed", "outcome_upstream_error", "total_tokens"),
-    *("prompt_tokens", "completion_tokens", "threats", "latency_count", "latency_us_sum", "priced", "cost_nanousd"),
-    *("level_high", "level_critical"),
-)
-
 
 class Counts(BaseModel):
     """Sums over exchanges. Latencies are seconds to the end of the provider's answer; null without an answer."""

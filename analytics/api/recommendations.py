@@ -47,7 +47,7 @@ def recommendations(context: Use, tenant: Reads, days: Days = 7) -> Recommendati
     """Return recommendations from the statistics of the last days."""
     now = context.clock()
     with context.engine.connect() as connection:
-        found = usage.read(connection, usage.last(days * DAY_S, now), tenant)
+        found = usage.summary(connection, usage.last(days * DAY_S, now), tenant)
     settings = context.settings
     thresholds = insight.Thresholds(settings.alert_latency_threshold, settings.auto_block_critical_threats)
     advice = insight.recommend(found, thresholds)

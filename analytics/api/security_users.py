@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 from starlette.convertors import PathConvertor, register_url_convertor
 
-from analytics.api.bodies import COUNTED, Counts, Quantiles, TimelineBucket, bucket, counts, quantiles
+from analytics.api.bodies import Counts, Quantiles, TimelineBucket, bucket, counts, quantiles
 from analytics.api.context import Use
 from analytics.api.errors import ApiError, responses
 from analytics.api.parameters import Name, Whole, moment
@@ -125,10 +125,10 @@ def user_whole(
             raise ApiError(404, "there is no such user", "user")
         seen = threats.last_seen(connection, own.window, [(tenant, user) for tenant in tenants])
         found = {by: threats.findings(connection, own, by) for by in threats.KINDS}
-        models = ranks.top(connection, own, ranks.By(("model",), "requests", _TOP, counters=COUNTED))
-        endpoints = ranks.top(connection, own, ranks.By(("endpoint",), "requests", _TOP, counters=COUNTED))
+        models = ranks.top(connection, own, ranks.By(("model",), "requests", _TOP, counters=usage.LISTED))
+        endpoints = ranks.top(connection, own, ranks.By(("endpoint",), "requests", _TOP, counters=usage.LISTED))
         totals = usage.totals(connection, own)
-        over_time = usage.timeline(connection, own, COUNTED)
+        over_time = usage.timeline(connection, own, usage.LISTED)
     return UserSecurity(
         window=asked.span.body,
         user=user,

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from analytics.api.bodies import COUNTED, TimelineBucket, bucket, counts, quantiles
+from analytics.api.bodies import TimelineBucket, bucket, counts, quantiles
 from analytics.api.context import Use
 from analytics.api.errors import ApiError, responses
 from analytics.api.parameters import Narrowed, Page, Question, decode_cursor, encode_cursor
@@ -102,7 +102,7 @@ def rank(
     Raises: ApiError for a cursor of another list.
     """
     after = None if query.cursor is None else decode_cursor(query.cursor, query.sort, len(keys))
-    by = ranks.By(keys, query.sort, query.limit + 1, after, COUNTED, least)
+    by = ranks.By(keys, query.sort, query.limit + 1, after, usage.LISTED, least)
     found = ranks.top(connection, asked.slice, by)
     pairs = found[: query.limit]
     if len(found) <= query.limit:
@@ -145,7 +145,7 @@ def endpoints(context: Use, asked: Narrowed, query: Annotated[Ordered, Query()])
 def timeline(context: Use, asked: Narrowed) -> Timeline:
     """Return counts and latency of each bucket of the window, of everything or of one model, user, endpoint, provider."""
     with context.engine.connect() as connection:
-        found = usage.timeline(connection, asked.slice, COUNTED)
+        found = usage.timeline(connection, asked.slice, usage.LISTED)
     return Timeline(window=asked.span.body, timeline=[bucket(start, one) for start, one in found])
 
 

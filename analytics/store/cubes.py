@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, Table, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, Table, func, select, tuple_, union_all
 from sqlalchemy.engine.interfaces import Dialect
 
 from analytics.store import database, distinct, sketch
@@ -27,11 +27,16 @@ BUCKET = "bucket_unix_s"
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What is read. tenant None: every tenant's; equal holds the values that dimensions must have, by their names."""
+    """What is read.
+
+    Shape: tenant None: every tenant's; equal holds the values that dimensions must have, by their names; series, when given,
+    holds the ids of few series that alone are read.
+    """
 
     window: Window
     tenant: str | None = None
     equal: Mapping[str, str] = field(default_factory=dict)
+    series: Sequence[int] | None = None
 
 
 def cube_of(dimensions: Iterable[str], grain_s: int) -> str:
@@ -151,7 +156,9 @@ def _rows(connection: Connection, read: _Read) -> Subquery:
     grains_s = (read.asked.window.grain_s,) if BUCKET in read.keys else CUBES[cube]
     names = dict.fromkeys((*read.columns, *(name for name in read.keys if name not in DIMENSIONS)))
     picked = select(read.table.c.series_id, *(read.table.c[name] for name in names)).where(*read.where)
-    series = _series(connection, read.asked) if "user" in read.asked.equal else None
+    series = read.asked.series
+    if series is None and "user" in read.asked.equal:
+        series = _series(connection, read.asked)
     selects = [
         picked.where(read.table.c.cube == cube, *_within(connection.dialect, read.table, part, series))
         for part in pieces(read.asked.window, grains_s)
@@ -172,6 +179,17 @@ def _within(
 
 def _series(connection: Connection, asked: Slice) -> list[int]:
     return list(connection.execute(select(SERIES.c.series_id).where(*_having(asked))).scalars())
+
+
+def series_of(
+    connection: Connection, asked: Slice, keys: Sequence[str], values: Sequence[tuple[str, ...]]
+) -> list[int]:
+    """Return the ids of the series of a slice that have one of the values of the keys, in the cube that tells them apart."""
+    same = tuple_(*(SERIES.c[name] for name in keys)).in_(values)
+    cube = cube_of([*keys, *asked.equal], asked.window.grain_s)
+    others = ("model", "endpoint", "provider") if cube == "users" else ()
+    statement = select(SERIES.c.series_id).where(same, *_having(asked), *(SERIES.c[name] == "" for name in others))
+    return list(connection.execute(statement).scalars())
 
 
 def _having(asked: Slice) -> list[ColumnElement[bool]]:

@@ -2,12 +2,12 @@
 
 In: a Slice and what to order by. Out: (key, totals) pairs. A page goes on after the last pair of the one before (its value
 and key), so that pages neither repeat nor skip what has not moved meanwhile.
-Bounds: one statement over the rows of the slice; at most `limit` pairs leave the database.
+Bounds: the rows of the slice are read once; at most `limit` pairs leave the database.
 Never: a read of records.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, tuple_
@@ -50,10 +50,25 @@ def value(totals: Totals, sort: str) -> int:
 
 
 def top(connection: Connection, asked: Slice, by: By) -> list[tuple[tuple[str, ...], Totals]]:
-    """Return the pairs with the highest sums, highest first; those with the same in the order of their keys."""
+    """Return the pairs with the highest sums, highest first; those with the same in the order of their keys.
+
+    Bounds: of many users only what they are ordered by is added up; the rest for those that are shown.
+    """
     counters = tuple(dict.fromkeys((*by.counters, *SORTS[by.sort])))
-    statement = cubes.summing(connection, asked, by.keys, counters)
-    found = statement.subquery("f")
+    if "user" not in by.keys:
+        return _ordered(connection, asked, by, counters)
+    keys = [key for key, _ in _ordered(connection, asked, by, SORTS[by.sort])]
+    if not keys:
+        return []
+    shown = replace(asked, series=cubes.series_of(connection, asked, by.keys, keys))
+    found = cubes.sums(connection, shown, by.keys, counters)
+    return [(key, found[key]) for key in keys]
+
+
+def _ordered(
+    connection: Connection, asked: Slice, by: By, counters: tuple[str, ...]
+) -> list[tuple[tuple[str, ...], Totals]]:
+    found = cubes.summing(connection, asked, by.keys, counters).subquery("f")
     keys = [found.c[name] for name in by.keys]
     total = sum((found.c[name] for name in SORTS[by.sort][1:]), start=found.c[SORTS[by.sort][0]])
     ordered = select(found).order_by(total.desc(), *keys).limit(by.limit)

@@ -9,10 +9,10 @@ Never: text of a record inside a statement.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, select
 from sqlalchemy import text as sql_text
 
 from analytics.store import records
@@ -52,29 +52,52 @@ class Found:
 def page(connection: Connection, asked: Filter, limit: int, before: str | None = None) -> Found:
     """Return at most `limit` decisions, those before the id `before` only, and where to go on."""
     candidates = _candidates(asked, before)
-    inner = candidates.limit(SCAN_ROWS).subquery("c")
-    joined = select(inner.c.decision_id).join(RECORDS, RECORDS.c.decision_id == inner.c.decision_id)
-    wanted = joined.where(*conditions(asked)).order_by(inner.c.decision_id.desc()).limit(limit + 1)
-    ids = list(connection.execute(wanted).scalars())
+    wanted = _wanted(asked, candidates.limit(SCAN_ROWS).subquery("c"))
+    ids = list(connection.execute(wanted.limit(limit + 1)).scalars())
     held = records.read(connection, ids[:limit])
     rows = tuple(held[one] for one in ids[:limit] if one in held)
     if len(ids) > limit:
         return Found(rows, ids[limit - 1])
-    return Found(rows, connection.execute(candidates.offset(SCAN_ROWS - 1).limit(1)).scalar())
+    last = candidates.with_only_columns(candidates.selected_columns.decision_id).offset(SCAN_ROWS - 1).limit(1)
+    return Found(rows, connection.execute(last).scalar())
+
+
+def _wanted(asked: Filter, inner: Subquery) -> Select[Any]:
+    """Return the ids of the candidates that pass the filter, newest first.
+
+    Their columns come with them, so that nothing is joined: a planner free to join begins at the other end, with all
+    records. Those found by a threat have none; each is looked up, in a subquery that is not taken apart because it counts.
+    """
+    statement = select(inner.c.decision_id).order_by(inner.c.decision_id.desc())
+    if _threat(asked) is None:
+        return statement.where(*conditions(asked, inner.c))
+    rest = list(conditions(replace(asked, threat_type=None) if asked.rule_id is None else replace(asked, rule_id=None)))
+    if not rest:
+        return statement
+    passing = select(func.count()).where(RECORDS.c.decision_id == inner.c.decision_id, *rest)
+    return statement.where(passing.correlate(inner).scalar_subquery() == 1)
+
+
+def _threat(asked: Filter) -> ColumnElement[bool] | None:
+    """Return the condition of threats that leads; a rule says more than a type."""
+    if asked.rule_id is not None:
+        return THREATS.c.rule_id == asked.rule_id
+    return None if asked.threat_type is None else THREATS.c.type == asked.threat_type
 
 
 def _candidates(asked: Filter, before: str | None) -> Select[Any]:
     """Return the ids to look at, newest first, through the index that leaves the fewest."""
-    column: ColumnElement[Any] = RECORDS.c.decision_id
-    lead = _lead(asked)
-    if asked.threat_type is not None:
-        column, lead = THREATS.c.decision_id, [THREATS.c.type == asked.threat_type]
-    statement = select(column.label("decision_id")).where(*lead).order_by(column.desc())
-    if asked.threat_type is not None:
-        statement = statement.distinct()
+    threat = _threat(asked)
+    if threat is not None:
+        column: ColumnElement[Any] = THREATS.c.decision_id
+        statement = select(column).where(threat).distinct()
+    else:
+        column = RECORDS.c.decision_id
+        filtered = dict.fromkeys((*asked.equal, "tenant", "score", "started_unix_us"))
+        statement = select(column, *(RECORDS.c[name] for name in filtered)).where(*_lead(asked))
     if before is not None:
         statement = statement.where(column < before)
-    return statement.where(*ids_within(asked.from_unix_us, asked.to_unix_us, column))
+    return statement.where(*ids_within(asked.from_unix_us, asked.to_unix_us, column)).order_by(column.desc())
 
 
 def ids_within(
@@ -112,26 +135,20 @@ def _id_at(unix_us: int) -> str:
     return f"{max(unix_us, 0) // 1_000:012x}"
 
 
-def conditions(asked: Filter) -> Iterable[ColumnElement[bool]]:
-    """Yield what a record must fulfil to pass the filter."""
+def conditions(asked: Filter, columns: Any = RECORDS.c) -> Iterable[ColumnElement[bool]]:
+    """Yield what a record must fulfil to pass the filter. columns are those of records, or of a subquery that has them."""
     for name, value in asked.equal.items():
-        yield RECORDS.c[name] == value
+        yield columns[name] == value
     if asked.tenant is not None:
-        yield RECORDS.c.tenant == asked.tenant
+        yield columns.tenant == asked.tenant
     if asked.min_score is not None:
-        yield RECORDS.c.score >= asked.min_score
+        yield columns.score >= asked.min_score
     if asked.from_unix_us is not None:
-        yield RECORDS.c.started_unix_us >= asked.from_unix_us
+        yield columns.started_unix_us >= asked.from_unix_us
     if asked.to_unix_us is not None:
-        yield RECORDS.c.started_unix_us < asked.to_unix_us
+        yield columns.started_unix_us < asked.to_unix_us
+    found = select(THREATS.c.position).where(THREATS.c.decision_id == columns.decision_id)
     if asked.threat_type is not None:
-        yield (
-            select(THREATS.c.position)
-            .where(THREATS.c.decision_id == RECORDS.c.decision_id, THREATS.c.type == asked.threat_type)
-            .exists()
-        )
+        yield found.where(THREATS.c.type == asked.threat_type).exists()
     if asked.rule_id is not None:
-        fired = select(THREATS.c.position).where(
-            THREATS.c.decision_id == RECORDS.c.decision_id, THREATS.c.rule_id == asked.rule_id
-        )
-        yield fired.exists()
+        yield found.where(THREATS.c.rule_id == asked.rule_id).exists()

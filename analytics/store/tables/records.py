@@ -83,5 +83,6 @@ THREATS = Table(
     Column("match_digest", Text, nullable=False),
     Column("view", Text, nullable=False),
     Index("threats_type", "type", "decision_id"),
+    Index("threats_rule", "rule_id", "decision_id"),
     sqlite_with_rowid=False,
 )

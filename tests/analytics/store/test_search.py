@@ -78,6 +78,7 @@ def test_a_page_looks_at_so_many_rows_and_no_more(engine: Engine, monkeypatch: p
         (Filter({"level": "high"}), "records_risky"),
         (Filter(tenant="shop"), "records_tenant"),
         (Filter(threat_type="jailbreak"), "threats_type"),
+        (Filter(threat_type="jailbreak", rule_id="x"), "threats_rule"),
     ],
 )
 def test_each_lead_goes_through_its_index(sqlite_engine: Engine, asked: Filter, index: str) -> None:

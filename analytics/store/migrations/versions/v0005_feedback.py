@@ -21,6 +21,7 @@ def upgrade() -> None:
     _create_reports()
     _add_verdict_sketch()
     op.create_index("records_tenant", "records", ["tenant", "decision_id"])
+    op.create_index("threats_rule", "threats", ["rule_id", "decision_id"])
     for name, common in (("risky", "level <> 'low'"), ("refused", "applied <> 'allow'")):
         _create_partial(f"records_{name}", common)
     _create_partial("records_unanswered", "outcome <> 'answered'")
