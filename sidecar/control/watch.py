@@ -30,7 +30,7 @@ log = logging.getLogger("douane.control")
 _MAX_MESSAGE_BYTES = 64 << 20
 # Analytics sends at least every 10 s (analytics/control/serve.HEARTBEAT_S): three of them missing is a stream that is dead.
 _SILENCE_S = 30.0
-_BACKOFF_S = (0.1, 5.0)  # first and longest wait after a failure; within the 5 s that a change may take after an outage
+_BACKOFF_S = (0.1, 2.0)  # first and longest wait after a failure: five hundred sidecars that try are little work
 _SAVE_EVERY_S = (
     5.0  # risk and budgets move all the time: what a restart loses of them is at most this, and it is told again anyway
 )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from sidecar import telemetry
 from sidecar.pipeline import uninspected
 from sidecar.telemetry import Counts, CoverageCounts, JsonLines, lost_records, start_logging
 from sidecar.types import (
@@ -205,3 +206,34 @@ def test_what_workers_lost_is_read_from_their_files(tmp_path: Path) -> None:
     for arguments in (("spool_full", "2"), ("disk", "0")):
         subprocess.run([sys.executable, "-c", code, *arguments], check=True, env=environment)
     assert lost_records(str(tmp_path)) == {"records_lost": 2, "records_rejected": 2}
+
+
+def test_policies_in_force_are_shown_and_those_of_the_past_no_more() -> None:
+    counts = telemetry.Counts()
+    counts.policies_in_force([("red", "v1"), ("*", "v1")])
+    counts.policies_in_force([("red", "v2"), ("*", "v1")])
+    shown = {
+        pair: telemetry.POLICY_VERSION.labels(*pair)._value.get()
+        for pair in [("red", "v1"), ("red", "v2"), ("*", "v1")]
+    }
+    assert shown == {("red", "v1"): 0.0, ("red", "v2"): 1.0, ("*", "v1"): 1.0}
+
+
+def test_series_of_policies_are_bounded() -> None:
+    counts = telemetry.Counts()
+    counts.policies_in_force([(f"bounded-{number:04}", "v1") for number in range(telemetry._POLICIES_SHOWN + 50)])
+    samples = [one.labels["tenant"] for metric in telemetry.POLICY_VERSION.collect() for one in metric.samples]
+    assert len([one for one in samples if one.startswith("bounded-")]) == telemetry._POLICIES_SHOWN
+
+
+def test_what_analytics_sent_is_counted_and_when_it_was_heard() -> None:
+    counts = telemetry.Counts()
+    before = telemetry.CONTROL_APPLIED._value.get()
+    counts.control_applied(7, 1_795_000_000.5)
+    counts.control_failed("stream")
+    values = (
+        telemetry.CONTROL_APPLIED._value.get() - before,
+        telemetry.SNAPSHOT_VERSION._value.get(),
+        telemetry.SNAPSHOT_HEARD._value.get(),
+    )
+    assert values == (1.0, 7.0, 1_795_000_000.5)
