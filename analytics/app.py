@@ -19,10 +19,11 @@ import uvloop
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from analytics import sharing
 from analytics.access import first
 from analytics.config import ConfigError, Settings, variable
 from analytics.ingest import tls
-from analytics.service import Http, Service, construct
+from analytics.service import Service, construct
 from analytics.store import database, records, rollups
 from analytics.telemetry import configure_logging
 
@@ -82,8 +83,9 @@ async def _run(settings: Settings, engine: Engine) -> None:
     _bind("grpc", settings.grpc_host, settings.grpc_port).close()  # for its error; gRPC binds by address only
     with _bind("http", settings.http_host, settings.http_port) as http_socket:
         service = construct(settings, engine)
-        tls.listen(service.ingest, f"{_bracketed(settings.grpc_host)}:{settings.grpc_port}", settings)
-        await service.ingest.start()
+        if settings.role != "worker":
+            tls.listen(service.ingest, f"{_bracketed(settings.grpc_host)}:{settings.grpc_port}", settings)
+            await service.ingest.start()
         await _serve(settings, service, http_socket)
 
 
@@ -91,11 +93,12 @@ async def _serve(settings: Settings, service: Service, http_socket: socket.socke
     gc.freeze()  # what is there now stays: collections need not look at it again
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, setattr, service.http, "should_exit", True)
+        loop.add_signal_handler(number, _leave, service)
+    sharing.start(service.parts)
     _LOG.info("service.started", extra={"http_port": settings.http_port, "grpc_port": settings.grpc_port})
     tasks = [loop.create_task(work) for work in (service.hub.run(), service.control.run())]
     for task in tasks:
-        task.add_done_callback(partial(_ended, service.http))
+        task.add_done_callback(partial(_ended, service))
     await service.http.serve(sockets=[http_socket])
     _LOG.info("service.stopping")
     service.control.stop()
@@ -103,14 +106,20 @@ async def _serve(settings: Settings, service: Service, http_socket: socket.socke
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await service.ingest.stop(settings.shutdown_grace_s)
+    await asyncio.to_thread(sharing.stop, service.parts)
     service.writer.shutdown(wait=True)
 
 
-def _ended(http: Http, task: "asyncio.Task[None]") -> None:
+def _leave(service: Service) -> None:
+    service.http.should_exit = True
+    service.feed.close()  # else people who watch would hold the server open
+
+
+def _ended(service: Service, task: "asyncio.Task[None]") -> None:
     """Stop the service when what steers sidecars ended by a fault: half a service is none."""
     if not task.cancelled() and task.exception() is not None:
         _LOG.critical("service.broken", exc_info=task.exception())
-        http.should_exit = True
+        _leave(service)
 
 
 def _bind(name: str, host: str, port: int) -> socket.socket:

@@ -87,4 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--http-port", metavar="PORT", help="their port (8080)")
     serve.add_argument("--grpc-host", metavar="ADDRESS", help="where ingest listens (127.0.0.1)")
     serve.add_argument("--grpc-port", metavar="PORT", help="its port (8081)")
+    serve.add_argument(
+        "--role", metavar="ROLE", help="with REDIS_URL: take records in (ingest), write them (worker), or all"
+    )
     return parser

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
+from analytics import sharing
 from analytics.access.origin import is_loopback
 from analytics.api import application as web
 from analytics.api.context import Context
@@ -28,8 +29,12 @@ from analytics.control.serve import Control, telling
 from analytics.ingest import auth, price
 from analytics.ingest import server as ingest
 from analytics.ingest.commit import Books
+from analytics.ingest.depths import StreamMetrics
+from analytics.ingest.worker import Desk
 from analytics.live.feed import Feed
 from analytics.live.notices import Notices
+from analytics.schedule.jobs import jobs
+from analytics.schedule.scheduler import Office, ScheduleMetrics
 from analytics.store import coverage, database
 from analytics.telemetry import Metrics
 from analytics.types import CoverageRows
@@ -55,7 +60,7 @@ class Http(uvicorn.Server):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What runs: two servers, what steers sidecars, the engine, and the thread that writes."""
+    """What runs: two servers, what steers sidecars, the thread that writes, the feed, and what has threads of its own."""
 
     http: Http
     ingest: grpc.aio.Server
@@ -63,25 +68,32 @@ class Service:
     control: Control
     engine: Engine
     writer: ThreadPoolExecutor
+    feed: Feed
+    parts: tuple[sharing.Part, ...]
 
 
 def construct(settings: Settings, engine: Engine) -> Service:
     """Return the service of the settings."""
     metrics = Metrics(settings.metrics_label_cap, settings.metrics_series_cap, settings.alert_latency_threshold)
     writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
-    feed = Feed(time.time)
+    shared, name = sharing.link(settings), sharing.process_name()
+    live = sharing.live(shared, metrics.registry)
     rules = RulesInForce(settings.risk_rule)
     hub = Hub(engine, RulesInForce(settings.risk_rule), _prices(), time.time, time.monotonic)
     tell = telling(engine, writer, time.time)
     control = Control(hub, auth.admit, tell, steering.Metrics(metrics.registry), time.time)
     ledgers = RiskLedger(rules, time.time), BudgetLedger(rules)
-    books = Books(engine, ledgers, listeners=(Notices(feed, time.time),))
-    servicer = ingest.DecisionLog(books.store, _covering(engine), metrics, writer)
+    books = Books(engine, ledgers, listeners=(Notices(live.publisher, time.time),))
+    desk = Desk(books.store, writer, metrics, StreamMetrics(metrics.registry))
+    line = sharing.line(settings, shared, desk, name)
+    office = Office(engine, time.time, name, ScheduleMetrics(metrics.registry))
+    parts = (*live.parts, *line.parts, *sharing.scheduler(settings, shared, jobs(engine, settings.risk_rule), office))
+    servicer = ingest.DecisionLog(books.store, _covering(engine), metrics, writer, line.buffer)
     server = ingest.build(servicer, _guard(settings, engine))
     steering.add_to(server, control)
-    application = web.build(Context(settings, engine, time.time, feed, hub.nudge), metrics.registry)
-    http = Http(_http_config(settings, application), feed)
-    return Service(http, server, hub, control, engine, writer)
+    application = web.build(Context(settings, engine, time.time, live.feed, hub.nudge), metrics.registry)
+    http = Http(_http_config(settings, application), live.feed)
+    return Service(http, server, hub, control, engine, writer, live.feed, parts)
 
 
 def _http_config(settings: Settings, application: FastAPI) -> uvicorn.Config:
