@@ -27,7 +27,7 @@ from sidecar.config import Settings
 from sidecar.control.packs_folder import PacksFolder
 from sidecar.control.policies import Policies
 from sidecar.control.policy_file import PolicyFile
-from sidecar.control.snapshot import Held
+from sidecar.control.snapshot import NOTHING, Held
 from sidecar.control.watch import Clock, Place, Watch
 from sidecar.detectors.ruleset import Ruleset
 from sidecar.extproc.exchange import Exchange
@@ -135,6 +135,7 @@ class Worker:
         self.settings = settings
         self.counts = Counts()
         self.policy = PolicyFile(policy_path(settings), settings.default_policy(), self.counts.policy_read)
+        self.held = NOTHING
         self.policies = Policies(self.policy.of, settings.default_policy(), self.counts.policy_read)
         self.spool = _open_spool(settings, index)
         self.counts.recovered(self.spool.recovered)
@@ -153,12 +154,17 @@ class Worker:
         return Watch(Place(self.name, file), self._told, self.policies.in_force, self.counts, clock)
 
     def _told(self, held: Held) -> None:
-        """Put in force what analytics has told: exchanges that begin from now on see it."""
-        self.policies.apply(held)
-        self.around.users.apply(held.users)
-        self.around.budgets.prices(held.prices)
-        self.around.budgets.apply(held.budgets, time.time_ns() // 1_000)
-        self.counts.policies_in_force((one.tenant, one.version) for one in self.policies.in_force())
+        """Put in force what analytics has told: exchanges that begin from now on see it. What is the same costs nothing."""
+        before, self.held = self.held, held
+        if held.policies is not before.policies:
+            self.policies.apply(held)
+            self.counts.policies_in_force((one.tenant, one.version) for one in self.policies.in_force())
+        if held.users is not before.users:
+            self.around.users.apply(held.users)
+        if held.prices is not before.prices:
+            self.around.budgets.prices(held.prices)
+        if held.budgets is not before.budgets:
+            self.around.budgets.apply(held.budgets, time.time_ns() // 1_000)
 
     def _desk(self) -> Desk:
         next_id = decision_ids(time.time_ns, os.urandom)
