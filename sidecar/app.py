@@ -158,13 +158,16 @@ class Worker:
         before, self.held = self.held, held
         if held.policies is not before.policies:
             self.policies.apply(held)
-            self.counts.policies_in_force((one.tenant, one.version) for one in self.policies.in_force())
+            self._show_policies()
         if held.users is not before.users:
             self.around.users.apply(held.users)
         if held.prices is not before.prices:
             self.around.budgets.prices(held.prices)
         if held.budgets is not before.budgets:
             self.around.budgets.apply(held.budgets, time.time_ns() // 1_000)
+
+    def _show_policies(self) -> None:
+        self.counts.policies_in_force((one.tenant, one.version) for one in self.policies.in_force())
 
     def _desk(self) -> Desk:
         next_id = decision_ids(time.time_ns, os.urandom)
@@ -208,10 +211,15 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        self._show_policies()
         self.watch.begin()
         await self.server.start()
         log.info("worker.ready", extra={"pid": os.getpid(), "recovered": self.spool.recovered})
-        watches = self.policy.watch(), self.packs.watch(self._rules_changed), self.watch.run(self.channel)
+        watches = (
+            self.policy.watch(self._show_policies),
+            self.packs.watch(self._rules_changed),
+            self.watch.run(self.channel),
+        )
         tasks = [loop.create_task(work) for work in (self.publisher.run(), *watches, self._heartbeat())]
         waiting = loop.create_task(stop.wait())
         await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
