@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sidecar.config import ConfigError, Settings
-from sidecar.policy import Policy
+from sidecar.policy import Policy, parse_policy
 from sidecar.supervisor.plan import children, gateway_spec, needed_ports, prepare, write_envoy, write_watched
 from sidecar.types import Mode
 
@@ -118,6 +118,25 @@ def test_children_start_in_the_order_they_need_each_other(folder: Path) -> None:
 @pytest.mark.parametrize(("bind", "shown"), [("127.0.0.1", True), ("0.0.0.0", False), ("localhost", True)])
 def test_pages_are_open_to_loopback_only(folder: Path, bind: str, shown: bool) -> None:
     assert (gateway_spec(settings(folder, bind=bind), Policy()).analytics is not None) is shown
+
+
+def test_envoy_reads_the_headers_that_name_who_calls(folder: Path) -> None:
+    policy = parse_policy("identity: {user: x-employee, session: x-session-id}", Policy())
+    assert gateway_spec(settings(folder), policy).identity_headers == (
+        "x-user-id",
+        "x-tenant-id",
+        "x-team-id",
+        "x-session-id",
+        "x-employee",
+    )
+
+
+def test_envoy_is_told_what_any_override_may_ask_for(folder: Path) -> None:
+    override = "mode: observe\noverrides: [{name: o, match: {user: a}, set: {mode: enforce, response: enforce}}]"
+    spec = gateway_spec(settings(folder), parse_policy(override, Policy()))
+    assert (spec.fail_open, spec.hold_answers) == (False, True)
+    spec = gateway_spec(settings(folder), Policy(mode=Mode.OBSERVE))
+    assert (spec.fail_open, spec.hold_answers) == (True, False)
 
 
 def test_routes_follow_the_policy_s_mode(folder: Path) -> None:
