@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from sidecar.extproc.estimate import estimated, tokens
 from sidecar.extproc.surroundings import Surroundings
 from sidecar.extproc.translate import without_leaks
-from sidecar.policy import Bar, Compiled, Facts, InForce, decide, on_failure
+from sidecar.policy import PLAIN, Bar, Compiled, Facts, InForce, decide, on_failure
 from sidecar.policy.admission import Asked, Refusal, bar_of, quarantine, refusals, stricter
 from sidecar.policy.scoped import Unit
 from sidecar.protocols import generate, websocket
-from sidecar.risk.budgets import Ask, Grant
+from sidecar.risk.budgets import NOTHING, Ask, Grant
 from sidecar.types import (
     Action,
     Assessment,
@@ -83,8 +83,8 @@ class Ruling:
     inspection: Inspection
     decision: Decision
     caller: Caller
-    bar: Bar = field(default_factory=Bar)
-    grant: Grant = field(default_factory=Grant)
+    bar: Bar = PLAIN
+    grant: Grant = NOTHING
     data: bytes | None = None
     originals: Mapping[str, str] = field(default_factory=dict)
     waived: tuple[int, int] = (0, 0)

@@ -6,7 +6,7 @@ schema.py: what a document may say.
 """
 
 from sidecar.policy.compiled import Compiled, InForce, PolicySet
-from sidecar.policy.decide import Bar, decide, on_failure, refusal_of, refuses_answer
+from sidecar.policy.decide import PLAIN, Bar, decide, on_failure, refusal_of, refuses_answer
 from sidecar.policy.document import parse_policy, policy_version
 from sidecar.policy.match import Facts
 from sidecar.policy.settings import (
@@ -23,6 +23,7 @@ from sidecar.policy.settings import (
 )
 
 __all__ = [
+    "PLAIN",
     "Bar",
     "Compiled",
     "Facts",

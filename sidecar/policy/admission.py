@@ -8,7 +8,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from sidecar.policy.decide import Bar, applied
+from sidecar.policy.decide import PLAIN, Bar, applied
 from sidecar.policy.match import Bits, Facts
 from sidecar.policy.settings import Lists, Names, Policy
 from sidecar.types import Action, Decision
@@ -125,7 +125,7 @@ def bar_of(risk: float, policy: Policy) -> Bar:
     """
     settings = policy.user_risk
     if risk <= settings.tighten_from or settings.min_deny_score >= policy.deny_score:
-        return Bar()
+        return PLAIN
     part = min(1.0, (risk - settings.tighten_from) / (settings.tighten_to - settings.tighten_from))
     lowered = policy.deny_score - part * (policy.deny_score - settings.min_deny_score)
     why = f"user risk {risk:.1f} lowers deny_score {policy.deny_score:g} to {lowered:.3g}"

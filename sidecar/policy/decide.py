@@ -57,14 +57,15 @@ class _Reached:
 
 def decide(assessment: Assessment, coverage: Coverage, policy: Policy, bar: Bar = PLAIN) -> Decision:
     """Return the decision on a request that was inspected. A REDACT has no edits yet: leaks.py makes them."""
-    allowed = {kind for kind, action in policy.actions.items() if action is OnThreat.ALLOW}
+    allowed = {kind for kind, action in policy.actions.items() if action is OnThreat.ALLOW} if policy.actions else set()
     counted = reweigh.without(assessment, allowed) if allowed else assessment
     reached = _reached(counted, policy, bar)
     action, reason = _judge(reached, coverage, policy)
-    reasons = (*_allowed(assessment, counted, allowed), *reached.alerts, *((bar.why,) if bar.why else ()), reason)
+    before = (*_allowed(assessment, counted, allowed), *reached.alerts, *((bar.why,) if bar.why else ()))
+    reasons = (*before, reason)
     passing = Action.ALLOW if coverage.complete else Action.ALLOW_UNSCANNED
     if action is not Action.DENY:
-        return _on_threats(counted, policy, passing, reasons) or Decision(action, action, policy.mode, reasons=reasons)
+        return _on_threats(counted, policy, passing, before) or Decision(action, action, policy.mode, reasons=reasons)
     dangerous = reached.dangerous and policy.block_critical
     message = f"request refused: {_kinds(counted)}" if dangerous else _not_inspected(coverage)
     decision = Decision(
@@ -86,7 +87,7 @@ def _found(assessment: Assessment) -> set[ThreatType]:
 def _reached(counted: Assessment, policy: Policy, bar: Bar) -> _Reached:
     """Compare with the thresholds. A surface with one of its own is judged by it alone, the others together by deny_score."""
     score, alerts = counted.score, list[str]()
-    own = {surface: limit for surface, limit in policy.thresholds.items() if counted.found}
+    own = policy.thresholds if counted.found else {}
     for surface, limit in sorted(own.items()):
         part = reweigh.on(counted, {surface}).score
         if limit.alert is not None and part >= limit.alert:
@@ -135,6 +136,8 @@ def _kinds(assessment: Assessment) -> str:
 
 def _on_threats(counted: Assessment, policy: Policy, passing: Action, before: tuple[str, ...]) -> Decision | None:
     """Return what the kinds of threats in a request that may pass call for; None when they are only reported."""
+    if not counted.found:
+        return None
     treated = {kind: action for kind in _found(counted) if (action := policy.treatment(kind)) in _ACTING}
     treated = {
         kind: action
@@ -144,7 +147,7 @@ def _on_threats(counted: Assessment, policy: Policy, passing: Action, before: tu
     if not treated:
         return None
     reasons = tuple(f"{_setting(kind, policy)}.{kind} is {action}" for kind, action in sorted(treated.items()))
-    reasons = (*(reason for reason in before[:-1]), *reasons)
+    reasons = (*before, *reasons)
     denied = ", ".join(kind for kind, action in sorted(treated.items()) if action is OnThreat.DENY)
     if denied:
         refusal = Decision(Action.DENY, Action.DENY, policy.mode, 403, f"request refused: {denied}", reasons)

@@ -57,7 +57,10 @@ class Window(StrEnum):
     @property
     def seconds(self) -> int:
         """How long it is."""
-        return {Window.MINUTE: 60, Window.HOUR: 3600, Window.DAY: 86400}[self]
+        return _SECONDS[self]
+
+
+_SECONDS = {Window.MINUTE: 60, Window.HOUR: 3600, Window.DAY: 86400}
 
 
 class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -97,13 +97,20 @@ class Grant:
     over: Over | None = None
 
 
-class _Count:
-    """One count of one window. own is never more than what is counted here once it was told: a restart begins with it."""
+NOTHING = Grant()
 
-    __slots__ = ("counted", "others", "reserved", "window_s")
+
+class _Count:
+    """One count of one window. own is never more than what is counted here once it was told: a restart begins with it.
+
+    unit is None while only analytics has spoken of it.
+    """
+
+    __slots__ = ("counted", "others", "reserved", "unit", "window_s")
 
     def __init__(self, window_s: int) -> None:
         self.window_s = window_s
+        self.unit: Unit | None = None
         self.counted = self.reserved = self.others = 0
 
     @property
@@ -156,7 +163,7 @@ class Budgets:
         for budget in budgets:
             length = budget.window.seconds
             key, amount = _key(budget, ask.facts), self._amount(budget.unit, ask)
-            count = self._count(key, now_s - now_s % length)
+            count = self._count(key, now_s - now_s % length, budget.unit)
             claims.append(Claim(key, count.window_s, budget.unit, amount))
             if count.used >= budget.amount or count.used + amount > budget.amount:
                 found = Over(budget, key[2], max(1, count.window_s + length - now_s))
@@ -164,7 +171,7 @@ class Budgets:
         if over is not None and not anyway:
             return Grant((), over)
         for claim in claims:
-            count = self._count(claim.key, claim.window_s)
+            count = self._count(claim.key, claim.window_s, claim.unit)
             if claim.unit is Unit.REQUESTS:
                 count.counted += claim.amount
             else:
@@ -191,12 +198,14 @@ class Budgets:
             else:
                 count.reserved -= min(claim.amount, count.reserved)
 
-    def _count(self, key: Key, window_s: int) -> _Count:
+    def _count(self, key: Key, window_s: int, unit: Unit) -> _Count:
         """Return the count under way: of the window, or of the next one where analytics' clock has begun it already."""
         count = self._counts.get(key)
-        if count is None or count.window_s < window_s:
-            return self._new(key, window_s)
-        self._counts.move_to_end(key)
+        if count is None or count.window_s < window_s or count.unit not in (None, unit):
+            count = self._new(key, window_s)
+        else:
+            self._counts.move_to_end(key)
+        count.unit = unit
         return count
 
     def _new(self, key: Key, window_s: int) -> _Count:

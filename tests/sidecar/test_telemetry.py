@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,14 @@ def test_failures_that_passed_are_counted_as_fail_open() -> None:
     )
     passed = verdict(failed, Action.ALLOW_UNSCANNED, Outcome.PENDING)
     assert change(lambda: Counts().verdict(passed), *names) == [1, 1, 1, 10, 1, 0]
+
+
+def test_exceptions_of_the_policy_are_counted_by_their_effect() -> None:
+    names = tuple(("douane_policy_exceptions_total", {"effect": effect}) for effect in ("applied", "ended"))
+    met = replace(
+        verdict(uninspected(InspectionFailed(FailureKind.DEADLINE)), Action.DENY, Outcome.FAILED), waived=(2, 1)
+    )
+    assert change(lambda: Counts().verdict(met), *names) == [2, 1]
 
 
 @pytest.mark.parametrize(

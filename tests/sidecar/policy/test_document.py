@@ -2,7 +2,8 @@
 
 import pytest
 
-from sidecar.policy import Policy, SpoolFull, parse_policy, policy_version
+from sidecar.policy import Leaks, OnLeak, Policy, SpoolFull, parse_policy, policy_version
+from sidecar.policy.document import merged
 from sidecar.types import Action, ContentCapture, Mode
 
 
@@ -60,3 +61,76 @@ def test_version_is_the_text_s() -> None:
 def test_wrong_text_says_what_is_wrong(text: str, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         parse_policy(text, Policy())
+
+
+# ── overrides ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def one(name: str = "x", match: str = "user: ada", change: str = "deny_score: 9") -> str:
+    return f"overrides: [{{name: {name}, match: {{{match}}}, set: {{{change}}}}}]"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (one(change="mode: watch"), r"overrides.x.set: .*mode.*allowed: enforce or observe"),
+        (one(change="mood: good"), r"overrides.x.set: .*mood"),
+        (one(change="deny_score: 0"), r"overrides.x.set: .*deny_score"),
+        (one(change="unscanned: redact"), r"overrides.x.set: unscanned is allow_unscanned or deny"),
+        (one(change="unknown_hosts: deny"), r"overrides.x.set: unknown_hosts holds for the whole policy"),
+        (one(change="identity: {user: x-u}"), r"overrides.x.set: identity holds for the whole policy"),
+        (one(change="version: x"), r"overrides.x.set: version holds for the whole policy"),
+        (one(change="budgets: []"), r"overrides.x.set: budgets holds for the whole policy"),
+        (
+            one(change="deadline_ms: 9"),
+            r"overrides.x.set: deadline_ms is needed before the body is read, and user is known",
+        ),
+        (
+            one(match="model: m", change="canaries: []"),
+            r"canaries is needed before the body is read, and model is known",
+        ),
+        (one(match=""), r"overrides.x.match is empty"),
+        (one(match="users: ada"), r"users.*allowed: name, match, set"),
+        (one(name="a b"), r"name"),
+        ("overrides: [{name: x, match: {user: a}}]", r"set"),
+        ("budgets: [{name: b, limit: -1, unit: usd, window: day}]", r"limit.*allowed: name, limit, unit"),
+        ("budgets: [{name: b, limit: 1, unit: eur, window: day}]", r"unit.*allowed: .*requests, tokens or usd"),
+        ("budgets: [{name: b, limit: 1, unit: usd, window: week}]", r"window.*minute, hour or day"),
+        ("exceptions: [{rule: r, until: 2026-12-31, reason: w}]", r"who.*allowed: rule, until, reason, who"),
+        ("exceptions: [{rule: r, until: 2026-12-31, reason: w, who: a, action: lower, factor: 1}]", r"factor"),
+        ("actions: {jailbreak: refuse}", r"actions.*allowed: .*report, redact, pseudonymise, deny or allow"),
+        ("thresholds: {user: {deny: high}}", r"thresholds.*allowed: for each surface"),
+        ("user_risk: {half_life_s: 1}", r"user_risk.half_life_s.*allowed: half_life_s"),
+        ("lists: {users: {allow: ada}}", r"lists.users.allow.*allowed: users, models and hosts"),
+        ("identity: {user: 'X User'}", r"identity.user.*names of headers"),
+        ("on_failure: fail", r"on_failure.*allowed: by_mode, open or closed"),
+        ("a: &a [*a]", r"."),
+    ],
+)
+def test_wrong_scopes_are_told_by_name(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        parse_policy(text, Policy())
+
+
+def test_json_and_dates_are_read() -> None:
+    entry = '{"rule": "r", "until": "2026-12-31", "reason": "w", "who": "a"}'
+    told = parse_policy(f'{{"exceptions": [{entry}]}}', Policy())
+    assert (
+        told.exceptions
+        == parse_policy("exceptions: [{rule: r, until: 2026-12-31, reason: w, who: a}]", Policy()).exceptions
+    )
+
+
+def test_overrides_change_inner_settings_one_by_one_and_lists_as_a_whole() -> None:
+    text = "leaks: {secret_leak: redact}\ncanaries: [otter-one]\n" + one(
+        match="team: red", change="leaks: {pii_leak: deny}, canaries: [otter-two]"
+    )
+    policy = parse_policy(text, Policy())
+    found = merged(policy, policy.overrides, "v/x")
+    assert (found.leaks, found.canaries) == (Leaks(OnLeak.REDACT, OnLeak.DENY), ("otter-two",))
+    assert (found.version, found.overrides, policy.leaks) == ("v/x", (), Leaks(OnLeak.REDACT))
+
+
+def test_an_alert_score_above_deny_score_comes_down_to_it() -> None:
+    policy = parse_policy("alert_score: 12\n" + one(), Policy())
+    assert merged(policy, policy.overrides, "v").alert_score == 9.0
