@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from analytics import sharing
 from analytics.access.origin import is_loopback
+from analytics.alerts import service as alerts
 from analytics.api import application as web
 from analytics.api.context import Context
 from analytics.config import Settings
@@ -25,7 +26,7 @@ from analytics.control.hub import Hub, ReadPrices
 from analytics.control.ledgers import BudgetLedger, RiskLedger
 from analytics.control.prices import prices
 from analytics.control.rules import RulesInForce
-from analytics.control.serve import Control, telling
+from analytics.control.serve import Control
 from analytics.ingest import auth, price
 from analytics.ingest import server as ingest
 from analytics.ingest.commit import Books
@@ -80,18 +81,22 @@ def construct(settings: Settings, engine: Engine) -> Service:
     live = sharing.live(shared, metrics.registry)
     rules = RulesInForce(settings.risk_rule)
     hub = Hub(engine, RulesInForce(settings.risk_rule), _prices(), time.time, time.monotonic)
-    tell = telling(engine, writer, time.time)
-    control = Control(hub, auth.admit, tell, steering.Metrics(metrics.registry), time.time)
-    ledgers = RiskLedger(rules, time.time), BudgetLedger(rules)
-    books = Books(engine, ledgers, listeners=(Notices(live.publisher, time.time),))
+    note = steering.telling(engine, writer, time.time)
+    control = Control(hub, auth.admit, note, steering.Metrics(metrics.registry), time.time)
+    alerting = alerts.build(settings, engine, time.time, metrics.registry)
+    ledgers = RiskLedger(rules, time.time), BudgetLedger(rules), alerting.desk.ledger
+    books = Books(engine, ledgers, listeners=(Notices(live.publisher, time.time), alerting.desk.listener))
     desk = Desk(books.store, writer, metrics, StreamMetrics(metrics.registry))
     line = sharing.line(settings, shared, desk, name)
     office = Office(engine, time.time, name, ScheduleMetrics(metrics.registry))
-    parts = (*live.parts, *line.parts, *sharing.scheduler(settings, shared, jobs(engine, settings.risk_rule), office))
+    scheduled = jobs(engine, alerting, settings.risk_rule)
+    telling = sharing.telling(settings, alerting)
+    parts = (*telling, *live.parts, *line.parts, *sharing.scheduler(settings, shared, scheduled, office))
     servicer = ingest.DecisionLog(books.store, _covering(engine), metrics, writer, line.buffer)
     server = ingest.build(servicer, _guard(settings, engine))
     steering.add_to(server, control)
     application = web.build(Context(settings, engine, time.time, live.feed, hub.nudge), metrics.registry)
+    application.state.desk = alerting.desk
     http = Http(_http_config(settings, application), live.feed)
     return Service(http, server, hub, control, engine, writer, live.feed, parts)
 

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from redis.connection import parse_url
 from redis.exceptions import RedisError
 
+from analytics.alerts.service import Alerting
 from analytics.config import ConfigError, Settings, variable
 from analytics.ingest.buffer import Buffer, NotKept, Safeguard
 from analytics.ingest.stream import Limit, RecordStream
@@ -108,6 +109,13 @@ def _check(safeguard: Safeguard) -> None:
         raise ConfigError(f"{variable('redis_url')}: {error}; or set {variable('redis_volatile')}=true") from error
     except RedisError as error:
         _LOG.warning("redis.away", extra={"error": type(error).__name__})
+
+
+def telling(settings: Settings, alerting: Alerting) -> tuple[Part, ...]:
+    """Return what tells channels of alerts; none where records are only taken in."""
+    if settings.role == "ingest":
+        return ()
+    return (Part(alerting.start, partial(alerting.stop, settings.shutdown_grace_s)),)
 
 
 def scheduler(settings: Settings, shared: Link | None, jobs: Sequence[Job], office: Office) -> tuple[Part, ...]:

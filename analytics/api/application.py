@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics.api import (
     accounts,
+    alerts,
     audit,
     auth,
     budgets,
@@ -45,7 +46,7 @@ from analytics.dashboard import login, pages
 # One router a noun, in the order of the documentation.
 ROUTERS = (
     *(usage, usage_lists, security, decisions, opinions, stream, costs, latency, quality, export),
-    *(coverage, recommendations, policies, policy_changes, policy_trials, risk, budgets),
+    *(alerts, coverage, recommendations, policies, policy_changes, policy_trials, risk, budgets),
     *(session, accounts, tokens, tenants, audit, health),
     security_users,  # the last: it takes what else begins with /api/security/users/
 )
@@ -69,7 +70,7 @@ def build(context: Context, registry: CollectorRegistry) -> FastAPI:
         redoc_url=None,
     )
     application.state.context = context
-    errors.install(application)
+    errors.install(application, [module.router for module in ROUTERS])
     auth.install(application, context)
     for module in ROUTERS:
         application.include_router(module.router)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from analytics.access.origin import is_loopback
 from analytics.config import access
 from analytics.config.access import AccessSettings, OidcSettings
+from analytics.config.alerts import AlertSettings
 from analytics.config.control import ControlSettings
 from analytics.config.fields import PREFIX, ConfigError
 from analytics.config.redis import RedisSettings
@@ -28,7 +29,14 @@ ENGINES = ("sqlite", "postgresql+psycopg")
 
 
 class Settings(
-    StoreSettings, RedisSettings, ServerSettings, AccessSettings, OidcSettings, ThresholdSettings, ControlSettings
+    StoreSettings,
+    RedisSettings,
+    ServerSettings,
+    AccessSettings,
+    OidcSettings,
+    ThresholdSettings,
+    ControlSettings,
+    AlertSettings,
 ):
     """The settings of the analytics service."""
 

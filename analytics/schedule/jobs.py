@@ -5,6 +5,7 @@ In: the engine and what else a job works with. Out: Job values for the scheduler
 
 from sqlalchemy import Engine
 
+from analytics.alerts.service import Alerting
 from analytics.control.sweep import sweep
 from analytics.schedule.plan import Job, Turn
 from analytics.store import database, job_runs
@@ -14,9 +15,10 @@ from analytics.types.control import RiskRule
 # Long enough to see what the last month's reports did; a job a minute leaves 43,200 small rows.
 LEDGER_DAYS = 30
 SWEEP_S = 600
+LOOK_S = 30  # rollups move by the minute; half of one is noticed in time
 
 
-def jobs(engine: Engine, risk: RiskRule = RiskRule()) -> tuple[Job, ...]:  # noqa: B008 - a frozen value
+def jobs(engine: Engine, alerting: Alerting, risk: RiskRule) -> tuple[Job, ...]:
     """Return every job of the service. risk is the rule of tenants whose policy has none."""
 
     def prune_ledger(turn: Turn) -> None:
@@ -30,6 +32,8 @@ def jobs(engine: Engine, risk: RiskRule = RiskRule()) -> tuple[Job, ...]:  # noq
             sweep(connection, risk, turn.slot_unix_s)
 
     return (
+        Job("alerts.look", LOOK_S, lambda _turn: alerting.look()),
+        Job("alerts.prune", DAY_S, lambda _turn: alerting.prune(), jitter_s=600),
         Job("ledger.prune", DAY_S, prune_ledger, jitter_s=600),
         Job("control.sweep", SWEEP_S, sweep_control, jitter_s=60),
     )

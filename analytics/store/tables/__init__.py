@@ -1,6 +1,7 @@
 """The tables, as SQLAlchemy Core metadata, one module a concern; store/migrations brings a database to them."""
 
 from analytics.store.tables.access import ACCOUNTS, LOGIN_ATTEMPTS, SESSIONS, TENANTS, TOKENS
+from analytics.store.tables.alerts import ALERTS, CHANNELS, DELIVERIES, SIGHTINGS, SILENCES
 from analytics.store.tables.audit import AUDIT
 from analytics.store.tables.control import (
     BUDGET_USE,
@@ -29,11 +30,14 @@ from analytics.store.tables.schedule import JOB_RUNS, LEASES
 
 __all__ = [
     "ACCOUNTS",
+    "ALERTS",
     "AUDIT",
     "BUDGET_USE",
     "CALL_COUNTERS",
+    "CHANNELS",
     "CONTROL_STATE",
     "COVERAGE_SOURCES",
+    "DELIVERIES",
     "DOOR_CALLS",
     "FEEDBACK",
     "FEEDBACK_ROLLUPS",
@@ -56,7 +60,9 @@ __all__ = [
     "SERIES",
     "SESSIONS",
     "SIDECARS",
+    "SIGHTINGS",
     "SIGHTS",
+    "SILENCES",
     "TENANTS",
     "THREATS",
     "TOKENS",
