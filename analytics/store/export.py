@@ -20,12 +20,12 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, select
 from analytics.store import search
 from analytics.store.search import Filter
 from analytics.store.tables import RECORDS, THREATS
-from analytics.types import DAY_S, HOUR_S, DecisionRow, ThreatRow
+from analytics.types import HOUR_S, DecisionRow, ThreatRow
 
-ROWS = 1_000
+ROWS, FIRST_ROWS = 1_000, 100  # the first list is short, so that a client soon sees something
 CHARS = 8_000_000
 SLICE_S = 6 * HOUR_S
-SLACK_S = DAY_S  # a sidecar takes id and start from one clock at one moment; what other senders do is theirs
+SLACK_S = HOUR_S  # as store/search: a sidecar takes id and start from one clock at one moment
 _COLUMNS = tuple(column.name for column in RECORDS.c)
 _LAST_ID = "g"  # sorts behind every hex digit
 
@@ -35,7 +35,7 @@ def batches(engine: Engine, narrowed: Filter, rows: int = ROWS) -> Iterator[list
 
     Shape: in the order of their ids; lists are never empty. Raises: sqlalchemy.exc.DBAPIError.
     """
-    limit, conditions = rows, tuple(search.conditions(narrowed))
+    limit, conditions = min(rows, FIRST_ROWS), tuple(search.conditions(narrowed))
     first, end = _bounds(narrowed)
     with engine.connect() as connection:
         newest = connection.execute(

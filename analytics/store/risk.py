@@ -16,6 +16,7 @@ from sqlalchemy.engine.interfaces import Dialect
 
 from analytics.store import control_state, database
 from analytics.store.tables import RECORDS, RISK_EVENTS, SERIES, USERS_RISK
+from analytics.store.tables.records import SCORED
 from analytics.types.control import RiskEvent, UserRisk
 
 UserKey = tuple[str, str]  # tenant, user
@@ -93,7 +94,7 @@ def events(connection: Connection, key: UserKey, limit: int) -> list[RiskEvent]:
 def scored(connection: Connection, key: UserKey, limit: int) -> list[tuple[str, int, float, str]]:
     """Return a user's last exchanges that have a score: (decision_id, started_unix_us, score, applied), newest first."""
     mine = select(RECORDS.c.decision_id, RECORDS.c.started_unix_us, RECORDS.c.score, RECORDS.c.applied).where(
-        RECORDS.c.user == key[1], RECORDS.c.tenant == key[0], RECORDS.c.score > 0
+        RECORDS.c.user == key[1], RECORDS.c.tenant == key[0], SCORED
     )
     found = connection.execute(mine.order_by(RECORDS.c.decision_id.desc()).limit(limit))
     return [(row.decision_id, row.started_unix_us, row.score, row.applied) for row in found]

@@ -55,11 +55,13 @@ def over_time(connection: Connection, asked: Slice) -> tuple[tuple[int, dict[str
 def last_seen(connection: Connection, window: Window, users: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """Return when (tenant, user) pairs made their newest exchange of a window, in microseconds since 1970 UTC.
 
-    Bounds: one descent into an index for each pair (and partition of the window).
+    Bounds: one descent into an index for each pair (and partition of the window). The tenant is compared as an expression,
+    so that no planner takes the index of tenants, in which a user who is seldom there is found last (220 ms a pair on SQLite
+    with 2.9 million records, 2026-11).
     """
     newest = (
         select(RECORDS.c.started_unix_us)
-        .where(RECORDS.c.user == SERIES.c.user, RECORDS.c.tenant == SERIES.c.tenant)
+        .where(RECORDS.c.user == SERIES.c.user, RECORDS.c.tenant.concat("") == SERIES.c.tenant)
         .where(*search.ids_within(window.start_unix_s * 1_000_000, window.end_unix_s * 1_000_000))
         .order_by(RECORDS.c.decision_id.desc())
         .limit(1)

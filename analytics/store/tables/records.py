@@ -16,6 +16,7 @@ from analytics.store.tables.metadata import JSON_VALUE, METADATA
 
 # What the three partial indexes hold; a search names its condition in these very words (store/search.py).
 RISKY, REFUSED, UNANSWERED = text("level <> 'low'"), text("applied <> 'allow'"), text("outcome <> 'answered'")
+SCORED = text("score > 0")  # of one user: where risk comes from (store/risk.py)
 
 RECORDS = Table(
     "records",
@@ -60,6 +61,7 @@ RECORDS = Table(
     Index("records_risky", "decision_id", sqlite_where=RISKY, postgresql_where=RISKY),
     Index("records_refused", "decision_id", sqlite_where=REFUSED, postgresql_where=REFUSED),
     Index("records_unanswered", "decision_id", sqlite_where=UNANSWERED, postgresql_where=UNANSWERED),
+    Index("records_scored", "user", "decision_id", sqlite_where=SCORED, postgresql_where=SCORED),
     Index("records_started", "started_unix_us", postgresql_using="brin"),
     sqlite_with_rowid=False,
 )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from analytics.store import control_state, database, records, risk
 from analytics.types.control import RiskEvent, UserRisk
@@ -66,3 +66,19 @@ def test_only_those_are_forgotten_of_whom_all_is_past(engine: Engine) -> None:
         left = risk.read(connection, [("default", one) for one in ("past", "moved", "confined", "reset")])
         assert left == {("default", one.user): one for one in others}
         assert control_state.read(connection).forgotten == 9
+
+
+def test_records_without_a_score_are_not_read_to_find_those_with_one(sqlite_engine: Engine) -> None:
+    """The planner takes the partial index only while the query names its condition in the index's own words."""
+    asked: list[tuple[str, object]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(sqlite_engine, "before_cursor_execute", note)
+    with sqlite_engine.connect() as connection:
+        risk.scored(connection, ("default", "alice"), 10)
+        event.remove(sqlite_engine, "before_cursor_execute", note)
+        statement, parameters = asked[-1]
+        (plan,) = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()  # type: ignore[arg-type]
+    assert plan[3] == "SEARCH records USING INDEX records_scored (user=?)"
