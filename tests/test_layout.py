@@ -93,6 +93,8 @@ UNTESTED: dict[str, str] = {
     "analytics/store/tables/audit.py": "the schema; test_database compares it with the migrations",
     "analytics/store/tables/control.py": "the schema; test_database compares it with the migrations",
     "analytics/store/tables/coverage.py": "the schema; test_database compares it with the migrations",
+    "analytics/store/tables/feedback.py": "the schema; test_database compares it with the migrations",
+    "analytics/store/tables/judge.py": "the schema; test_database compares it with the migrations",
     "analytics/store/tables/metadata.py": "the schema; test_database compares it with the migrations",
     "analytics/store/tables/records.py": "the schema; test_database compares it with the migrations",
     "analytics/store/tables/rollups.py": "the schema; test_database compares it with the migrations",
