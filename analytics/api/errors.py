@@ -34,8 +34,10 @@ _TYPES = {
 class ErrorDetail(BaseModel):
     """What went wrong."""
 
-    type: str = Field(examples=["invalid_request"])
-    message: str = Field(examples=["days: Input should be less than or equal to 366"])
+    type: str = Field(description="Which kind of error it is.", examples=["invalid_request"])
+    message: str = Field(
+        description="What is wrong, for people.", examples=["days: Input should be less than or equal to 366"]
+    )
     param: str | None = Field(default=None, description="The parameter at fault.", examples=["days"])
 
 

@@ -256,3 +256,12 @@ async def test_a_disk_that_is_full_stops_nothing(analytics: Analytics, tmp_path:
     async with analytics.serving() as port, worker.running(port):
         await until(lambda: "save" in worker.counted.failures)
     assert worker.heard[0].version == 3
+
+
+async def test_what_is_past_is_let_go_now_and_then(analytics: Analytics, worker: Worker) -> None:
+    ended = pb.BudgetUse(tenant="t", budget="b", window_unix_s=0, resets_unix_s=NOW_US // 1_000_000)
+    analytics.answers.put_nowait(told(1, full=True, budgets=[ended]))
+    analytics.answers.put_nowait(told(2, "a", budgets=[ended]))
+    async with analytics.serving() as port, worker.running(port):
+        await until(lambda: len(worker.heard) == 2)
+        assert [len(one.budgets) for one in worker.heard] == [0, 1]
