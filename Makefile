@@ -72,6 +72,7 @@ lock: ## renew the lock files from pyproject.toml
 	$(COMPILE) --extra analytics -c requirements.lock -o analytics/requirements.lock pyproject.toml
 
 chart: $(VENV)/.dev ## render the chart's golden files
+	$(BIN)/python -m tests.helm.policy_schema
 	$(BIN)/python -m tests.helm.render
 
 clean: ## remove what was built (the data folder stays)

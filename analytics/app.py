@@ -13,6 +13,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import uvloop
 from sqlalchemy import Engine
@@ -96,6 +97,8 @@ async def _serve(settings: Settings, service: Service, http_socket: socket.socke
     sharing.start(service.parts)
     _LOG.info("service.started", extra={"http_port": settings.http_port, "grpc_port": settings.grpc_port})
     tasks = [loop.create_task(work) for work in (service.hub.run(), service.control.run())]
+    for task in tasks:
+        task.add_done_callback(partial(_ended, service))
     await service.http.serve(sockets=[http_socket])
     _LOG.info("service.stopping")
     service.control.stop()
@@ -110,6 +113,13 @@ async def _serve(settings: Settings, service: Service, http_socket: socket.socke
 def _leave(service: Service) -> None:
     service.http.should_exit = True
     service.feed.close()  # else people who watch would hold the server open
+
+
+def _ended(service: Service, task: "asyncio.Task[None]") -> None:
+    """Stop the service when what steers sidecars ended by a fault: half a service is none."""
+    if not task.cancelled() and task.exception() is not None:
+        _LOG.critical("service.broken", exc_info=task.exception())
+        _leave(service)
 
 
 def _bind(name: str, host: str, port: int) -> socket.socket:

@@ -1,6 +1,7 @@
 """The service, constructed top to bottom: what is written, who is told of it, the two servers, what steers sidecars.
 
-In: Settings, an engine. Out: a Service, in which nothing runs yet. Never: a socket, a signal, a loop; app.py has them.
+In: Settings, an engine. Out: a Service, in which nothing runs yet. Raises ConfigError for a bad file of prices.
+Never: a socket, a signal, a loop; app.py has them.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from analytics.access.origin import is_loopback
 from analytics.alerts import service as alerts
 from analytics.api import application as web
 from analytics.api.context import Context
-from analytics.config import Settings
+from analytics.config import ConfigError, Settings, variable
 from analytics.control import serve as steering
 from analytics.control.hub import Hub, ReadPrices
 from analytics.control.ledgers import BudgetLedger, RiskLedger
@@ -80,16 +81,17 @@ def construct(settings: Settings, engine: Engine) -> Service:
     shared, name = sharing.link(settings), sharing.process_name()
     live = sharing.live(shared, metrics.registry)
     rules = RulesInForce(settings.risk_rule)
-    hub = Hub(engine, RulesInForce(settings.risk_rule), _prices(), time.time, time.monotonic)
+    listed = _listed(settings)
+    hub = Hub(engine, RulesInForce(settings.risk_rule), _read_prices(listed), time.time, time.monotonic)
     note = steering.telling(engine, writer, time.time)
     control = Control(hub, auth.admit, note, steering.Metrics(metrics.registry), time.time)
     alerting = alerts.build(settings, engine, time.time, metrics.registry)
     ledgers = RiskLedger(rules, time.time), BudgetLedger(rules), alerting.desk.ledger
-    books = Books(engine, ledgers, listeners=(Notices(live.publisher, time.time), alerting.desk.listener))
+    books = Books(engine, ledgers, (Notices(live.publisher, time.time), alerting.desk.listener), listed)
     desk = Desk(books.store, writer, metrics, StreamMetrics(metrics.registry))
     line = sharing.line(settings, shared, desk, name)
     office = Office(engine, time.time, name, ScheduleMetrics(metrics.registry))
-    scheduled = jobs(engine, alerting, settings.risk_rule)
+    scheduled = jobs(engine, alerting, settings)
     telling = sharing.telling(settings, alerting)
     parts = (*telling, *live.parts, *line.parts, *sharing.scheduler(settings, shared, scheduled, office))
     servicer = ingest.DecisionLog(books.store, _covering(engine), metrics, writer, line.buffer)
@@ -119,9 +121,15 @@ def _guard(settings: Settings, engine: Engine) -> auth.Guard:
     return auth.Guard(auth.Senders(engine, time.time, required=required, shared_token=shared))
 
 
-def _prices() -> ReadPrices:
+def _listed(settings: Settings) -> price.Prices:
+    try:
+        return price.load(settings.prices_file)
+    except price.PricesError as error:
+        raise ConfigError(f"{variable('prices_file')}: {error}") from error
+
+
+def _read_prices(listed: price.Prices) -> ReadPrices:
     """Return what reads the prices of the models met, for sidecars."""
-    listed = price.load(None)
     return lambda connection: prices(connection, listed.cost_nanousd, time.time_ns() // 1_000)
 
 

@@ -115,7 +115,7 @@ class Coverage(BaseModel):
     blind_spots: list[str] = Field(description="What these numbers cannot say.")
 
 
-@router.get("/api/coverage", responses=responses(422, 503))
+@router.get("/api/coverage", responses=responses(401, 403, 422, 503))
 def read_coverage(context: Use, days: Days = 7) -> Coverage:
     """Return what was inspected and what was not in the last days, and what cannot be known.
 

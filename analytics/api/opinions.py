@@ -112,7 +112,7 @@ class FeedbackReceipt(FeedbackBody):
     "/api/decisions/{decision_id}/verdict",
     summary="Judge a decision",
     status_code=201,
-    responses=responses(400, 401, 403, 404, 409, 422, 503),
+    responses=responses(401, 403, 404, 409, 422, 503),
 )
 def judge(
     context: Use,
@@ -138,7 +138,7 @@ def judge(
 @router.post(
     "/api/feedback",
     summary="Rate an exchange",
-    responses=responses(400, 401, 403, 404, 422, 503),
+    responses=responses(401, 403, 404, 422, 503),
 )
 def give_feedback(context: Use, who: Viewer, given: FeedbackIn) -> FeedbackReceipt:
     """Say how content a user was with an answer. The same author's next rating of the exchange replaces this one."""

@@ -43,15 +43,7 @@ PathName = Annotated[str, StringConstraints(max_length=PATH_CHARS), AfterValidat
 DecisionId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 # What people write. NUL is refused by databases; a lone surrogate by pydantic.
 Note = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\x00]*$")]
-Cursor = Annotated[
-    str,
-    Field(
-        max_length=_CURSOR_CHARS,
-        pattern=r"^[A-Za-z0-9_-]+$",
-        description="The previous page's next_cursor.",
-        examples=["WyJyZXF1ZXN0cyIsNDIsImdwdC00byJd"],
-    ),
-]
+Cursor = Annotated[str, StringConstraints(max_length=_CURSOR_CHARS, pattern=r"^[A-Za-z0-9_-]+$")]
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Most entries of a page.", examples=[50])]
 
 
@@ -146,7 +138,9 @@ class Page(BaseModel):
     """Which part of a list."""
 
     limit: Limit = 100
-    cursor: Cursor | None = None
+    cursor: Cursor | None = Field(
+        default=None, description="The previous page's next_cursor.", examples=["WyJyZXF1ZXN0cyIsNDIsImdwdC00byJd"]
+    )
 
 
 Paged = Annotated[Page, Query()]

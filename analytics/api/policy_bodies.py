@@ -23,7 +23,8 @@ BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/yaml": {"schema": {"type": "string"}, "example": "mode: enforce\ndeny_score: 12\n"},
+            # No type: what a YAML text says may be anything, nothing too (a file of comments is an empty policy).
+            "application/yaml": {"schema": {}, "example": "mode: enforce\ndeny_score: 12\n"},
             "application/json": {"schema": {"type": "object"}, "example": _EXAMPLE},
         },
     }
@@ -68,6 +69,8 @@ def _given(request: Request, data: Annotated[bytes, Depends(_raw)]) -> Given | N
         raise ApiError(422, "the body is not UTF-8") from None
     try:
         if "json" in request.headers.get("content-type", ""):
+            if text.strip() == "null":
+                raise ApiError(422, "the body is null; an empty policy is {}")
             document = policies.read_json(text)
             text = policies.write_yaml(document)
         else:

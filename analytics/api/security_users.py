@@ -6,23 +6,30 @@ quarantine and what may be done about it are under /api/security/users/{user}/ri
 Never: a user of another tenant (404, as if there were none).
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
+from sqlalchemy import Connection
 from starlette.convertors import PathConvertor, register_url_convertor
 
 from analytics.api.bodies import Counts, Quantiles, TimelineBucket, bucket, counts, quantiles
-from analytics.api.context import Use
+from analytics.api.context import Context, Use
 from analytics.api.errors import ApiError, responses
 from analytics.api.parameters import Name, Whole, moment
 from analytics.api.security import PROBLEMS, Found, shown
 from analytics.api.usage import EndpointUsage
 from analytics.api.usage_lists import NEXT_CURSOR, WINDOW, Ordered, rank
 from analytics.api.windows import WindowBody
+from analytics.control import risk
+from analytics.control.rules import RulesInForce
 from analytics.store import ranks, threats, usage
+from analytics.store import risk as store
 from analytics.store.cubes import Slice
+from analytics.store.risk import UserKey
+from analytics.types.control import UserRisk
 
 router = APIRouter(tags=["security"])
 _TOP = 20
@@ -56,6 +63,9 @@ class RiskyUser(Counts):
         description="Start of its newest exchange in the window that is still held.",
         examples=["2026-11-18T11:06:41.9Z"],
     )
+
+    risk: float = Field(description="The user's risk now: scores of its requests, fading.", examples=[23.4])
+    quarantined: bool = Field(description="Whether its requests are refused now.", examples=[False])
 
 
 class RiskyUsers(BaseModel):
@@ -104,8 +114,17 @@ def users(context: Use, asked: Whole, query: Annotated[ByRisk, Query()]) -> Risk
         pairs, following = rank(connection, asked, ("tenant", "user"), query, least=1)
         keys = [(tenant, user) for (tenant, user), _ in pairs]
         seen = threats.last_seen(connection, asked.slice.window, keys)
+        held = _risks(connection, context, keys)
+    now_us = context.clock() * 1e6
     found = [
-        RiskyUser(tenant=key[0], user=key[1], last_seen=_moment(seen.get(key)), **counts(one))
+        RiskyUser(
+            tenant=key[0],
+            user=key[1],
+            last_seen=_moment(seen.get(key)),
+            risk=round(held[key].risk, 3),
+            quarantined=held[key].quarantined_until_unix_us > now_us,
+            **counts(one),
+        )
         for key, (_, one) in zip(keys, pairs, strict=True)
     ]
     return RiskyUsers(window=asked.span.body, users=found, next_cursor=following)
@@ -142,6 +161,14 @@ def user_whole(
         endpoints=[EndpointUsage(endpoint=key[0], **counts(one)) for key, one in endpoints],
         timeline=[bucket(start, one) for start, one in over_time],
     )
+
+
+def _risks(connection: Connection, context: Context, keys: Sequence[UserKey]) -> dict[UserKey, UserRisk]:
+    """Return the users' risks as they are now; of whom nothing is held there is none."""
+    rules = RulesInForce(context.settings.risk_rule).of(connection)
+    half_lives = {tenant: rules.risk_of(tenant).half_life_s for tenant in dict.fromkeys(tenant for tenant, _ in keys)}
+    held, now_us = store.read(connection, keys), round(context.clock() * 1e6)
+    return {key: risk.at(held.get(key) or UserRisk(*key), now_us, half_lives[key[0]]) for key in keys}
 
 
 def _moment(unix_us: int | None) -> datetime | None:

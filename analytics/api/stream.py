@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
@@ -46,9 +46,8 @@ _WORDS = {
     CLOSED: "the service stops: connect again",
     GAP: "events were missed: read what is shown again",
 }
-EventId = Annotated[
-    str, Field(max_length=MAX_ID_CHARS, pattern=r"^[0-9]{1,19}-[0-9]{1,19}$", examples=["1795000000000-0"])
-]
+EventId = Annotated[str, StringConstraints(max_length=MAX_ID_CHARS, pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
+_EXAMPLE_ID = "1795000000000-0"
 
 
 class Wanted(BaseModel):
@@ -65,7 +64,9 @@ class Wanted(BaseModel):
     model: Name | None = Field(default=None, description="One model.", examples=["gpt-4o"])
     endpoint: PathName | None = Field(default=None, description="One endpoint.", examples=["/v1/messages"])
     last_event_id: EventId | None = Field(
-        default=None, description="The last event seen, for clients that cannot set the header Last-Event-ID."
+        default=None,
+        description="The last event seen, for clients that cannot set the header Last-Event-ID.",
+        examples=[_EXAMPLE_ID],
     )
 
     def admits(self, event: LiveEvent) -> bool:
@@ -134,7 +135,8 @@ async def stream(
     who: Viewer,
     wanted: Annotated[Wanted, Query()],
     last_event_id: Annotated[
-        EventId | None, Header(description="The last event seen; browsers send it when they come back.")
+        EventId | None,
+        Header(description="The last event seen; browsers send it when they come back.", examples=[_EXAMPLE_ID]),
     ] = None,
 ) -> StreamingResponse:
     """Send decisions and alerts as they happen, as Server-Sent Events."""

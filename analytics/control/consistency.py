@@ -28,16 +28,21 @@ def complaints(document: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iter
         if moment_unix_us(one["until"]) is None:
             yield f"exceptions[{place}].until", "a date, or a moment with its offset: 2026-12-31T12:00:00Z"
     for place, one in enumerate(document.get("overrides") or ()):
-        yield from ((f"overrides[{place}].set", told) for told in _override(one))
+        whole = {"user_risk": {**defaults["user_risk"], **(document.get("user_risk") or {})}}
+        yield from _override(f"overrides[{place}]", one, whole)
 
 
 def _scores(document: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[Complaint]:
     alert, deny = (document.get(name, defaults[name]) for name in ("alert_score", "deny_score"))
     if alert > deny:
         yield "alert_score", f"{alert:g} is above deny_score {deny:g}"
-    risk = {**defaults["user_risk"], **(document.get("user_risk") or {})}
+    yield from _tightening("", {**defaults["user_risk"], **(document.get("user_risk") or {})})
+
+
+def _tightening(path: str, risk: Mapping[str, Any]) -> Iterator[Complaint]:
     if risk["tighten_from"] >= risk["tighten_to"]:
-        yield "user_risk.tighten_from", f"{risk['tighten_from']:g} is not below tighten_to {risk['tighten_to']:g}"
+        told = f"{risk['tighten_from']:g} is not below tighten_to {risk['tighten_to']:g}"
+        yield f"{path}user_risk.tighten_from", told
 
 
 def _twice(kind: str, entries: Any) -> Iterator[Complaint]:
@@ -47,11 +52,16 @@ def _twice(kind: str, entries: Any) -> Iterator[Complaint]:
             yield f"{kind}[{place}].name", f"{name!r} stands twice"
 
 
-def _override(one: Mapping[str, Any]) -> Iterator[str]:
+def _override(path: str, one: Mapping[str, Any], whole: Mapping[str, Any]) -> Iterator[Complaint]:
+    """Yield what is wrong with an override, alone over the rest; an alert_score above deny_score comes down to it."""
+    if not any(one["match"].values()):
+        yield f"{path}.match", "it is empty: what holds for all requests stands outside of overrides"
     early = sorted(_EARLY & one["set"].keys())
     late = sorted(name for name in _LATE if one["match"].get(name))
     if early and late:
-        yield f"{early[0]} is needed before the body is read, and {late[0]} is known only then"
+        yield f"{path}.set", f"{early[0]} is needed before the body is read, and {late[0]} is known only then"
+    risk = {**whole["user_risk"], **(one["set"].get("user_risk") or {})}
+    yield from _tightening(f"{path}.set.", risk)
 
 
 def moment_unix_us(text: str) -> int | None:

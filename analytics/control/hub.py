@@ -7,6 +7,7 @@ Never: work for a stream (each takes what it lacks from the state); a statement 
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -74,12 +75,10 @@ class Hub:
                 if not self.failing:
                     _LOG.error("control.store_away", extra={"error": type(error).__name__})
                 self.failing = True
-            try:
-                await asyncio.wait_for(self._nudged.wait(), POLL_S)
-            except TimeoutError:
-                continue
-            finally:
-                self._nudged.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):  # wait_for may lose a cancellation (before Python 3.12)
+                    await self._nudged.wait()
+            self._nudged.clear()
 
     async def refresh(self) -> None:
         """Read what is newer, and tell it where it is time. Raises: SQLAlchemyError."""
@@ -101,10 +100,11 @@ class Hub:
 
     async def news(self, version: int, prices: int, timeout_s: float) -> bool:
         """Wait until there is more to tell than this version and these prices; return False when nothing came in time."""
-        if self.telling[0] > version or self.telling[1] != prices:
+        if self.telling[0] > version or self.telling[1] > prices:
             return True
         try:
-            await asyncio.wait_for(self._told.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._told.wait()
         except TimeoutError:
             return False
         return True

@@ -118,7 +118,7 @@ def noticeable(held: UserRisk) -> bool:
 def judged(held: UserRisk, rule: RiskRule, now_unix_us: int) -> UserRisk:
     """Return what is held with the quarantine that a rule calls for now.
 
-    What a release forgave does not count again; a quarantine under way is left as it is.
+    What led to a quarantine, or was forgiven by a release, does not count again; one under way is left as it is.
     """
     if not rule.quarantine_at or held.quarantined_until_unix_us > now_unix_us:
         return held
@@ -127,7 +127,7 @@ def judged(held: UserRisk, rule: RiskRule, now_unix_us: int) -> UserRisk:
         return held
     until = now_unix_us + round(rule.quarantine_s * 1e6)
     reason = f"user risk {counted:.1f} reached {rule.quarantine_at:g}"
-    return replace(held, quarantined_until_unix_us=until, reason=reason)
+    return replace(held, quarantined_until_unix_us=until, reason=reason, forgiven=held.risk)
 
 
 @dataclass(frozen=True, slots=True)

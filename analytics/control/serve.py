@@ -60,6 +60,8 @@ class _Stream:
     tenant: str
     version: int
     prices: int = -1
+    begun: bool = False
+    installation: str = ""
 
 
 class Control:
@@ -122,7 +124,8 @@ class Control:
         if len(self._live) >= STREAMS_MAX or self._stopping:
             await self._refuse(context, grpc.StatusCode.UNAVAILABLE, "no room for another stream here")
         try:
-            request = await asyncio.wait_for(anext(requests), OPEN_S)
+            async with asyncio.timeout(OPEN_S):
+                request = await anext(requests)
         except (TimeoutError, StopAsyncIteration):
             await self._refuse(context, grpc.StatusCode.DEADLINE_EXCEEDED, "the stream did not say whose it is")
         if not 0 < len(request.sidecar) <= NAME_CHARS or len(request.tenant) > NAME_CHARS:
@@ -150,18 +153,27 @@ class Control:
         state = self._hub.state
         if state.at is None:  # the store has not been reached yet: the sidecar keeps what it has
             return
-        since, version, prices = stream.version, state.at.version, state.prices_version
+        version, prices = state.at.version, state.prices_version
+        same = stream.installation in ("", state.at.installation) and stream.version <= version
+        since = stream.version if same else 0  # else the database is another one, or an older copy of itself
+        if stream.begun and (since, stream.prices) == (version, prices):
+            return  # woken for what was part of the last answer already
         parts = state.parts(since, stream.tenant, stream.sidecar, stream.prices)
         for part in parts:
-            await asyncio.wait_for(context.write(part), WRITE_S)
+            await self._write(part, context)
         self._metrics.sent.labels("delta" if since else "full").inc()
-        stream.version, stream.prices = version, prices
+        stream.version, stream.prices, stream.begun = version, prices, True
+        stream.installation = state.at.installation
+
+    async def _write(self, part: bytes, context: grpc.aio.ServicerContext) -> None:
+        async with asyncio.timeout(WRITE_S):
+            await context.write(part)
 
     async def _rest(self, stream: _Stream, context: grpc.aio.ServicerContext) -> None:
         """Wait until there is something to tell; say that we are there meanwhile."""
         while not await self._hub.news(stream.version, stream.prices, HEARTBEAT_S) and not self._stopping:
             if self._hub.state.at is not None:
-                await asyncio.wait_for(context.write(self._hub.state.heartbeat()), WRITE_S)
+                await self._write(self._hub.state.heartbeat(), context)
                 self._metrics.sent.labels("heartbeat").inc()
 
     async def _listen(self, stream: _Stream, requests: AsyncIterator[pb.WatchRequest]) -> None:

@@ -48,8 +48,12 @@ class Delta:
 
     @property
     def steers(self) -> bool:
-        """True when it decides who passes, so that it is told at once: a policy, a quarantine, a reset."""
-        return bool(self.policies) or any(one.quarantined_until_unix_us or one.reset_unix_us for one in self.users)
+        """True when it decides who passes, so that it is told at once: a policy, a quarantine, a reset, another database."""
+        return (
+            self.whole
+            or bool(self.policies)
+            or any(one.quarantined_until_unix_us or one.reset_unix_us for one in self.users)
+        )
 
 
 def read(connection: Connection, known: ControlState | None, rules: RulesInForce, now_unix_s: int) -> Delta | None:

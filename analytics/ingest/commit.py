@@ -19,6 +19,7 @@ from threading import Lock
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
+from analytics.ingest.price import Prices
 from analytics.store import database, partitions, records
 from analytics.types import DecisionRow, Stored
 
@@ -38,10 +39,20 @@ class _Ticket:
 
 
 class Books:
-    """Where records are written. Ledgers run in their order, in the transaction; listeners after it."""
+    """Where records are written. Ledgers run in their order, in the transaction; listeners after it.
 
-    def __init__(self, engine: Engine, ledgers: Sequence[Ledger] = (), listeners: Sequence[Listener] = ()) -> None:
+    With prices, records that come without a cost are given the one that is known.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        ledgers: Sequence[Ledger] = (),
+        listeners: Sequence[Listener] = (),
+        prices: Prices | None = None,
+    ) -> None:
         self._engine = engine
+        self._prices = prices
         self._ledgers = tuple(ledgers)
         self._listeners = tuple(listeners)
         self._waiting: deque[_Ticket] = deque()
@@ -53,7 +64,7 @@ class Books:
 
         Raises: sqlalchemy.exc.DBAPIError, whatever a ledger raises; nothing of the batch is stored then.
         """
-        ticket = _Ticket(rows)
+        ticket = _Ticket(rows if self._prices is None else [self._prices.priced(row) for row in rows])
         self._waiting.append(ticket)
         with self._turn:
             while not ticket.result.done():  # else whoever had the turn before stored it too

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Select, Table, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, Delete, Select, Table, bindparam, delete, select
 from sqlalchemy.engine.interfaces import Dialect
 
 from analytics.store import bulk, cells, database, distinct, sketch
@@ -81,7 +81,8 @@ def _held_sketches(connection: Connection, keys: Iterable[cells.Key]) -> _Held:
     statement = _select_sketches(connection.dialect)
     for place, series_ids in _by_place(keys):
         for row in connection.execute(statement, _given(connection.dialect, place, series_ids)):
-            held[*place, row[0]] = row[1], row[2], row[3]
+            if row[0] == place[0]:
+                held[*place, row[1]] = row[2], row[3], row[4]
     return held
 
 
@@ -93,19 +94,22 @@ def _sweep(connection: Connection, keys: Iterable[cells.Key]) -> None:
         connection.execute(_delete_empty(connection.dialect, LABEL_ROLLUPS, "count"), given)
 
 
-def _among(dialect: Dialect, table: Table) -> Any:
-    return (
-        (table.c.cube == bindparam("cube"))
-        & (table.c.grain_s == bindparam("grain_s"))
-        & (table.c.bucket_unix_s == bindparam("bucket"))
-        & database.among(dialect, table.c.series_id, "series_ids")
-    )
+def _place(table: Table) -> ColumnElement[bool]:
+    where = (table.c.cube == bindparam("cube")) & (table.c.grain_s == bindparam("grain_s"))
+    return where & (table.c.bucket_unix_s == bindparam("bucket"))
+
+
+def _among(dialect: Dialect, table: Table) -> ColumnElement[bool]:
+    return _place(table) & database.among(dialect, table.c.series_id, "series_ids")
 
 
 @cache
 def _select_sketches(dialect: Dialect) -> Select[Any]:
-    wanted = (ROLLUPS.c.series_id, ROLLUPS.c.latency_sketch, ROLLUPS.c.users_sketch, ROLLUPS.c.verdict_sketch)
-    return select(*wanted).where(_among(dialect, ROLLUPS))
+    """Not by the cube: without statistics of a new bucket PostgreSQL would read all of it by the primary key, and filter."""
+    sketches = (ROLLUPS.c.latency_sketch, ROLLUPS.c.users_sketch, ROLLUPS.c.verdict_sketch)
+    wanted = (ROLLUPS.c.cube, ROLLUPS.c.series_id, *sketches)
+    place = (ROLLUPS.c.grain_s == bindparam("grain_s")) & (ROLLUPS.c.bucket_unix_s == bindparam("bucket"))
+    return select(*wanted).where(database.among(dialect, ROLLUPS.c.series_id, "series_ids"), place)
 
 
 @cache

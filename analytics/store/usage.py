@@ -52,10 +52,11 @@ def read(connection: Connection, window: Window, tenant: str | None = None) -> U
     """Return what happened in a window."""
     asked = Slice(window, tenant)
     every = timeline(connection, asked)
+    pairs = cubes.sums(connection, asked, ("model", "endpoint"), LISTED)
     return replace(
-        _without_parts(connection, asked, _summed(every)),
+        _without_parts(connection, asked, _summed(every), _folded(pairs, 0)),
         users=_top_users(connection, asked),
-        endpoints=_busiest(cubes.sums(connection, asked, ("endpoint",), LISTED), {}),
+        endpoints=_busiest(_folded(pairs, 1), {}),
         timeline=every,
         unique_users=cubes.distinct_users(connection, asked),
     )
@@ -64,11 +65,13 @@ def read(connection: Connection, window: Window, tenant: str | None = None) -> U
 def summary(connection: Connection, window: Window, tenant: str | None = None) -> Usage:
     """Return what happened in a window without its users, endpoints and timeline."""
     asked = Slice(window, tenant)
-    return _without_parts(connection, asked, totals(connection, asked))
-
-
-def _without_parts(connection: Connection, asked: Slice, whole: Totals) -> Usage:
     models = cubes.sums(connection, asked, ("model",), LISTED)
+    return _without_parts(connection, asked, totals(connection, asked), models)
+
+
+def _without_parts(
+    connection: Connection, asked: Slice, whole: Totals, models: Mapping[tuple[Any, ...], Totals]
+) -> Usage:
     return Usage(
         window=asked.window,
         totals=whole,
@@ -76,6 +79,17 @@ def _without_parts(connection: Connection, asked: Slice, whole: Totals) -> Usage
         threats=_threats(connection, asked),
         unique_models=sum(1 for (name,) in models if name),
     )
+
+
+def _folded(sums: Mapping[tuple[Any, ...], Totals], place: int) -> dict[tuple[Any, ...], Totals]:
+    """Return the sums by one part of their keys."""
+    parts: dict[tuple[Any, ...], list[Totals]] = defaultdict(list)
+    for key, one in sums.items():
+        parts[(key[place],)].append(one)
+    return {
+        key: cubes.totals(LISTED, [sum(getattr(one, name) for one in found) for name in LISTED])
+        for key, found in parts.items()
+    }
 
 
 def _summed(buckets: Sequence[tuple[int, Totals]]) -> Totals:

@@ -109,10 +109,10 @@ class Held:
 NOTHING = Held()
 
 
-def applied(held: Held, parts: Iterable[pb.Snapshot], now_unix_us: int) -> Held:
+def applied(held: Held, parts: Iterable[pb.Snapshot]) -> Held:
     """Return what is held after a snapshot, which may come in several parts.
 
-    Bounds: copies what is held, about 50 ns an entry.
+    Bounds: copies what is held, about 50 ns an entry, and reads what is new, 5 us an entry.
     """
     for part in parts:
         if _says_nothing(part, held):
@@ -126,7 +126,7 @@ def applied(held: Held, parts: Iterable[pb.Snapshot], now_unix_us: int) -> Held:
             budgets=_merged(before.budgets, (((one.tenant, one.budget, one.key), _use(one)) for one in part.budgets)),
             prices=_merged(before.prices, (((one.provider, one.model), _price(one)) for one in part.prices)),
         )
-    return without_past(held, now_unix_us)
+    return held
 
 
 def _says_nothing(part: pb.Snapshot, held: Held) -> bool:
@@ -136,7 +136,10 @@ def _says_nothing(part: pb.Snapshot, held: Held) -> bool:
 
 
 def without_past(held: Held, now_unix_us: int) -> Held:
-    """Return the same without users whose risk has decayed away and without budget windows that have ended."""
+    """Return the same without users whose risk has decayed away and without budget windows that have ended.
+
+    Bounds: looks at each entry, 0.5 us each; now and then is enough.
+    """
     gone_users = [key for key, user in held.users.items() if not user.matters(now_unix_us)]
     gone_uses = [key for key, use in held.budgets.items() if use.resets_unix_s * 1_000_000 <= now_unix_us]
     if not gone_users and not gone_uses:
@@ -266,6 +269,6 @@ def read(path: Path) -> Held:
     if hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != data[len(_MAGIC) : start]:
         raise BrokenSnapshot("its content does not match its digest")
     try:
-        return applied(NOTHING, [pb.Snapshot.FromString(body)], 0)
+        return applied(NOTHING, [pb.Snapshot.FromString(body)])
     except DecodeError:
         raise BrokenSnapshot("it cannot be decoded") from None

@@ -63,6 +63,18 @@ def test_the_riskiest_users_come_first_each_once(client: TestClient, limit: int)
     ] == expected
 
 
+def test_risk_and_quarantine_stand_beside_the_counts(client: TestClient) -> None:
+    before = walked(client)
+    assert {(one["risk"], one["quarantined"]) for one in before} == {(0.0, False)}  # stored without the ledger of risk
+    first = before[0]
+    order = {"reason": "confirmed", "minutes": 5}
+    path = f"/api/security/users/{quote(first['user'], safe='')}/quarantine"
+    assert client.post(path, params={"tenant": first["tenant"]}, json=order).status_code == 200
+    assert [(one["tenant"], one["user"]) for one in walked(client) if one["quarantined"]] == [
+        (first["tenant"], first["user"])
+    ]
+
+
 @pytest.mark.parametrize("sort", ["threats", "blocked"])
 def test_other_orders(client: TestClient, sort: str) -> None:
     users = walked(client, sort=sort, limit=3)

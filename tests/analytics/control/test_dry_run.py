@@ -60,9 +60,9 @@ def judged(text: str, **fields: Any) -> tuple[str, str]:
         ("max_body_bytes: 800", {}, ("deny", "deny")),
         ("overrides: [{name: o, match: {user: alice}, set: {mode: observe}}]", {"threats": ATTACK}, ("allow", "deny")),
         ("overrides: [{name: o, match: {user: bob}, set: {mode: observe}}]", {"threats": ATTACK}, ("deny", "deny")),
-        ("overrides: [{name: o, match: {}, set: {leaks: {pii_leak: deny}}}]", {"threats": [threat("pii_leak", 1)]}, DENIED),
+        ("overrides: [{name: o, match: {door: g*}, set: {leaks: {pii_leak: deny}}}]", {"threats": [threat("pii_leak", 1)]}, DENIED),
         (
-            "overrides: [{name: a, match: {}, set: {deny_score: 30}}, {name: b, match: {}, set: {deny_score: 20}}]",
+            "overrides: [{name: a, match: {door: g*}, set: {deny_score: 30}}, {name: b, match: {door: g*}, set: {deny_score: 20}}]",
             {"threats": ATTACK},
             ("deny", "deny"),
         ),

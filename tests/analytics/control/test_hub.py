@@ -107,6 +107,8 @@ async def test_prices_are_read_now_and_then(sqlite_engine: Engine, time: Time) -
     time.now += hubs.PRICES_EVERY_S
     await hub.refresh()
     assert (hub.telling, set(hub.state.prices)) == ((0, 2), set(prices))
+    hub.state.prices_version += 1
+    assert not await hub.news(0, 3, 0.001)  # who has newer prices than were told does not spin
 
 
 class Away:

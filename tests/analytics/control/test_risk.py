@@ -128,6 +128,8 @@ CONFINING = RiskRule(quarantine_at=20.0, quarantine_s=600.0)
 def test_the_rule_puts_into_quarantine_for_its_time() -> None:
     held = risk.judged(after((20.0, NOW)), CONFINING, NOW)
     assert (held.quarantined_until_unix_us, held.reason) == (NOW + 600_000_000, "user risk 20.0 reached 20")
+    again = risk.judged(held, CONFINING, NOW + 600_000_001)
+    assert again == held
 
 
 def test_nobody_is_put_into_quarantine_by_an_old_risk_or_without_a_rule() -> None:

@@ -1,14 +1,17 @@
 """Control.Watch through a real gRPC server: whole or resumed, coalesced, refused with a reason, ended with a status."""
 
+import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
 from douane.v1 import control_pb2 as pb
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from analytics.control import serve
 from analytics.store import control_state, database, sidecars
+from analytics.store.tables import CONTROL_STATE, POLICIES
 from analytics.types.control import SidecarState
 from tests.analytics.control.steering import activate, books, row
 from tests.analytics.control.watching import NOW_S, ended, heard, serving, until, watching
@@ -174,3 +177,30 @@ async def test_budget_use_of_three_sidecars_is_told_to_each(engine: Engine) -> N
                 last = (await heard(call)).budgets[-1]
                 found[name] = (last.others, last.own)
     assert found == {"web-0/0": (2, 2), "web-1/0": (3, 1), "web-2/0": (3, 1)}
+
+
+async def test_a_database_put_back_from_a_copy_is_told_whole(sqlite_engine: Engine) -> None:
+    for _ in range(3):
+        activate(sqlite_engine, "mode: observe")
+    async with serving(sqlite_engine) as served, watching(served.port) as call:
+        first = await heard(call)
+        with database.writing(sqlite_engine) as connection:
+            connection.execute(update(CONTROL_STATE).values(version=1))
+            connection.execute(update(POLICIES).values(changed_version=1))
+        second = await heard(call)
+    assert [(one.full, one.version, texts(one)) for one in (first, second)] == [
+        (True, 3, {"default": "mode: observe"}),
+        (True, 1, {"default": "mode: observe"}),
+    ]
+
+
+async def test_streams_rest_when_there_is_nothing_to_tell(sqlite_engine: Engine) -> None:
+    activate(sqlite_engine, "mode: observe")
+    async with serving(sqlite_engine) as served, watching(served.port) as call:
+        await heard(call)
+        await until(lambda: served.hub.telling == (1, 0))
+        began = time.process_time()
+        await asyncio.sleep(0.5)
+        spent = time.process_time() - began
+        sent = [served.sample("douane_control_snapshots_total", kind=kind) for kind in ("full", "delta")]
+    assert (sent, spent < 0.25) == ([1.0, None], True)

@@ -1,7 +1,7 @@
 """A real gRPC server with Control on it, and bare clients of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from analytics.control.hub import Hub
 from analytics.control.rules import RulesInForce
 from analytics.control.serve import Admit, Control, Metrics, add_to
+from analytics.ingest.auth import Guard
 from analytics.types.control import SidecarState
 from tests.analytics.control.steering import RULE
 from tests.analytics.traffic import BEGAN_UNIX_US
@@ -41,7 +42,7 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    engine: Engine, admit: Admit = anybody, clock: Callable[[], float] = lambda: NOW_S
+    engine: Engine, admit: Admit = anybody, clock: Callable[[], float] = lambda: NOW_S, guards: Sequence[Guard] = ()
 ) -> AsyncIterator[Served]:
     """Serve Control over an engine, on a free port."""
     loop, registry = asyncio.get_running_loop(), CollectorRegistry()
@@ -52,7 +53,7 @@ async def serving(
 
     hub = Hub(engine, RulesInForce(RULE), lambda _connection: {}, clock, loop.time)
     control = Control(hub, admit, tell, Metrics(registry), clock)
-    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+    server = grpc.aio.server(interceptors=guards, options=(("grpc.so_reuseport", 0),))
     add_to(server, control)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -47,8 +47,8 @@ HELD = Held(
 
 
 def test_a_whole_snapshot_is_held_as_values_and_the_later_of_two_uses_counts() -> None:
-    assert snapshot.applied(snapshot.NOTHING, [FIRST], NOW_US) == HELD
-    assert snapshot.applied(HELD, [pb.Snapshot(installation="j", version=1, full=True)], NOW_US) == Held("j", 1)
+    assert snapshot.applied(snapshot.NOTHING, [FIRST]) == HELD
+    assert snapshot.applied(HELD, [pb.Snapshot(installation="j", version=1, full=True)]) == Held("j", 1)
 
 
 def test_a_delta_changes_what_it_names() -> None:
@@ -58,14 +58,14 @@ def test_a_delta_changes_what_it_names() -> None:
         policies=[pb.PolicyDocument(tenant="t", version="bb", text="mode: enforce")],
         users=[pb.UserRisk(tenant="t", user="u", risk=1.0, as_of_unix_us=NOW_US, half_life_s=60.0)],
     )
-    after = snapshot.applied(HELD, [delta], NOW_US)
+    after = snapshot.applied(HELD, [delta])
     assert (after.version, after.budgets, after.prices) == (4, HELD.budgets, HELD.prices)
     assert after.policies == {"*": HeldPolicy("aa", "mode: observe"), "t": HeldPolicy("bb", "mode: enforce")}
     assert after.users == {("t", "u"): HeldUser(1.0, NOW_US, 60.0), ("t", "v"): HELD.users["t", "v"]}
     gone = pb.Snapshot(
         installation="i", version=5, policies=[pb.PolicyDocument(tenant="t"), pb.PolicyDocument(tenant="x")]
     )
-    assert snapshot.applied(after, [gone], NOW_US).policies == HELD.policies
+    assert snapshot.applied(after, [gone]).policies == HELD.policies
 
 
 def test_parts_are_one_snapshot() -> None:
@@ -73,11 +73,11 @@ def test_parts_are_one_snapshot() -> None:
         pb.Snapshot(installation="i", version=9, full=True, continued=True, users=[FIRST.users[0]]),
         pb.Snapshot(installation="i", version=9, users=[FIRST.users[1]]),
     ]
-    assert snapshot.applied(snapshot.NOTHING, parts, NOW_US) == Held("i", 9, users=HELD.users)
+    assert snapshot.applied(snapshot.NOTHING, parts) == Held("i", 9, users=HELD.users)
 
 
 def test_a_heartbeat_is_no_new_snapshot() -> None:
-    assert snapshot.applied(HELD, [pb.Snapshot(installation="i", version=3)], NOW_US) is HELD
+    assert snapshot.applied(HELD, [pb.Snapshot(installation="i", version=3)]) is HELD
 
 
 def test_what_is_past_is_forgotten() -> None:
