@@ -7,7 +7,7 @@ export NO_PROXY := localhost,127.0.0.1,::1
 export no_proxy := $(NO_PROXY)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check format proto docs chart lock bench bench-detect bench-doors fuzz train eval clean packages
+.PHONY: help run test test-fast check format proto docs chart lock bench bench-analytics bench-detect bench-doors fuzz train eval clean packages
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -49,6 +49,10 @@ train: $(VENV)/.dev ## fit the learned tier again (DOUANE_DATA=folder of the dev
 eval: $(VENV)/.dev ## measure what is found and what is wrongly found (DOUANE_DATA=..., ARGS="--write --examples 20")
 	$(BIN)/python -m tests.evaluate $(ARGS)
 
+bench-analytics: $(VENV)/.dev ## measure ingest, and every GET of the API over 5 million records, on both engines
+	@tests/install-packages postgresql
+	$(BIN)/python -m tests.bench.analytics $(ARGS)
+
 bench-detect: $(VENV)/.dev ## measure what inspecting a text costs: 1, 10, 100 KB, hostile texts, a chat of 60 turns
 	$(BIN)/python -m tests.bench.detect $(ARGS)
 
@@ -68,6 +72,7 @@ lock: ## renew the lock files from pyproject.toml
 	$(COMPILE) --extra analytics -c requirements.lock -o analytics/requirements.lock pyproject.toml
 
 chart: $(VENV)/.dev ## render the chart's golden files
+	$(BIN)/python -m tests.helm.policy_schema
 	$(BIN)/python -m tests.helm.render
 
 clean: ## remove what was built (the data folder stays)

@@ -1,8 +1,8 @@
-"""The service: constructs everything, top to bottom, and runs it in one process and one event loop.
+"""The program: opens the database, binds its ports, runs the service in one process and one event loop.
 
 In: Settings. Out: a running service until SIGTERM or SIGINT; then it accepts nothing more, finishes the requests and
 the commit in hand, and closes. Raises ConfigError where the machine contradicts the settings (a port in use, no
-database). Never: work of its own.
+database). Never: work of its own; service.py constructs what runs.
 """
 
 import asyncio
@@ -13,46 +13,21 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 
-import grpc
-import uvicorn
 import uvloop
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from analytics import sharing
 from analytics.access import first
-from analytics.access.origin import is_loopback
-from analytics.api import application as web
 from analytics.config import ConfigError, Settings, variable
-from analytics.ingest import auth, tls
-from analytics.ingest import server as ingest
-from analytics.ingest.commit import Books
-from analytics.store import coverage, database, records, rollups
-from analytics.telemetry import Metrics, configure_logging
-from analytics.types import CoverageRows
+from analytics.ingest import tls
+from analytics.service import Service, construct
+from analytics.store import database, records, rollups
+from analytics.telemetry import configure_logging
 
 _LOG = logging.getLogger("analytics")
-
-
-class _Http(uvicorn.Server):
-    """uvicorn without its signal handlers: `_run` has one for both servers."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
-
-
-@dataclass(frozen=True, slots=True)
-class _Service:
-    """What runs: two servers, the engine, and the thread that writes."""
-
-    http: _Http
-    ingest: grpc.aio.Server
-    engine: Engine
-    writer: ThreadPoolExecutor
 
 
 def migrate(settings: Settings) -> None:
@@ -107,54 +82,44 @@ def _count_again(engine: Engine) -> None:
 async def _run(settings: Settings, engine: Engine) -> None:
     _bind("grpc", settings.grpc_host, settings.grpc_port).close()  # for its error; gRPC binds by address only
     with _bind("http", settings.http_host, settings.http_port) as http_socket:
-        service = _construct(settings, engine)
-        tls.listen(service.ingest, f"{_bracketed(settings.grpc_host)}:{settings.grpc_port}", settings)
-        await service.ingest.start()
+        service = construct(settings, engine)
+        if settings.role != "worker":
+            tls.listen(service.ingest, f"{_bracketed(settings.grpc_host)}:{settings.grpc_port}", settings)
+            await service.ingest.start()
         await _serve(settings, service, http_socket)
 
 
-async def _serve(settings: Settings, service: _Service, http_socket: socket.socket) -> None:
+async def _serve(settings: Settings, service: Service, http_socket: socket.socket) -> None:
     gc.freeze()  # what is there now stays: collections need not look at it again
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, setattr, service.http, "should_exit", True)
+        loop.add_signal_handler(number, _leave, service)
+    sharing.start(service.parts)
     _LOG.info("service.started", extra={"http_port": settings.http_port, "grpc_port": settings.grpc_port})
+    tasks = [loop.create_task(work) for work in (service.hub.run(), service.control.run())]
+    for task in tasks:
+        task.add_done_callback(partial(_ended, service))
     await service.http.serve(sockets=[http_socket])
     _LOG.info("service.stopping")
+    service.control.stop()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     await service.ingest.stop(settings.shutdown_grace_s)
+    await asyncio.to_thread(sharing.stop, service.parts)
     service.writer.shutdown(wait=True)
 
 
-def _construct(settings: Settings, engine: Engine) -> _Service:
-    metrics = Metrics(settings.metrics_label_cap, settings.metrics_series_cap, settings.alert_latency_threshold)
-    writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
-    application = web.build(settings, engine, metrics.registry, time.time)
-    config = uvicorn.Config(
-        application,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # who is behind a proxy is decided once, in the gate
-        timeout_graceful_shutdown=round(settings.shutdown_grace_s),
-    )
-    books = Books(engine, ledgers=(), listeners=())
-    servicer = ingest.DecisionLog(books.store, _covering(engine), metrics, writer)
-    return _Service(_Http(config), ingest.build(servicer, _guard(settings, engine)), engine, writer)
+def _leave(service: Service) -> None:
+    service.http.should_exit = True
+    service.feed.close()  # else people who watch would hold the server open
 
 
-def _guard(settings: Settings, engine: Engine) -> auth.Guard:
-    shared = settings.sidecar_token.get_secret_value() if settings.sidecar_token else ""
-    required = not is_loopback(settings.grpc_host)
-    return auth.Guard(auth.Senders(engine, time.time, required=required, shared_token=shared))
-
-
-def _covering(engine: Engine) -> ingest.Cover:
-    def cover(rows: CoverageRows) -> int:
-        with database.writing(engine) as connection:
-            return coverage.store(connection, rows, int(time.time()))
-
-    return cover
+def _ended(service: Service, task: "asyncio.Task[None]") -> None:
+    """Stop the service when what steers sidecars ended by a fault: half a service is none."""
+    if not task.cancelled() and task.exception() is not None:
+        _LOG.critical("service.broken", exc_info=task.exception())
+        _leave(service)
 
 
 def _bind(name: str, host: str, port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""The command line: `douane-analytics serve` and `douane-analytics migrate`.
+"""The command line: `douane-analytics serve`, `migrate`, `generate` and `export`.
 
 In: arguments; they overrule the environment. Out: an exit code, 0 when all went well, 2 when a setting is wrong.
 Never: work of its own; app.py constructs and runs everything.
@@ -6,15 +6,21 @@ Never: work of its own; app.py constructs and runs everything.
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
+from typing import Any
 
 from analytics import app, config
+from analytics.formats import command as export
+from analytics.generate import command as generate
 
 _EXAMPLES = """examples:
   douane-analytics serve                                  SQLite in ~/.local/share/douane, http://127.0.0.1:8080/dashboard
   douane-analytics serve --data /srv/douane --http-port 9000
   douane-analytics serve --database-url postgresql+psycopg://douane@db/douane
   douane-analytics migrate --data /srv/douane             bring the database's schema up to date, then stop
+  douane-analytics generate --records 100000 --into demo.db --truth truth.json      made-up traffic to try things with
+  douane-analytics export --days 7 --format parquet --out week.parquet
 
 Every option has an environment variable DOUANE_ANALYTICS_<NAME>; see the settings table in README.md.
 """
@@ -23,17 +29,38 @@ Every option has an environment variable DOUANE_ANALYTICS_<NAME>; see the settin
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name; return the exit code."""
     options = vars(_parser().parse_args(arguments))
-    command = options.pop("command")
+    run = options.pop("run")
     try:
-        settings = config.load(**options)
-        if command == "migrate":
-            app.migrate(settings)
-        else:
-            app.serve(settings)
-    except config.ConfigError as error:
+        return int(run(options) or 0)
+    except (config.ConfigError, ValueError) as error:
         print(f"douane-analytics: {error}", file=sys.stderr)
         return 2
-    return 0
+
+
+def _settings(options: dict[str, Any]) -> config.Settings:
+    return config.load(**{name: value for name, value in options.items() if name in config.Settings.model_fields})
+
+
+def _serve(options: dict[str, Any]) -> None:
+    app.serve(_settings(options))
+
+
+def _migrate(options: dict[str, Any]) -> None:
+    app.migrate(_settings(options))
+
+
+def _generate(options: dict[str, Any]) -> int:
+    asked = generate.plan(options, time.time())
+    if (url := generate.database_url(options)) is None:
+        return generate.into_file(asked, options)
+    with app.opened(_settings({"database_url": url})) as engine:
+        return generate.into_database(engine, asked, options)
+
+
+def _export(options: dict[str, Any]) -> int:
+    asked = export.narrowed(options, time.time())
+    with app.opened(_settings(options)) as engine:
+        return export.run(engine, options, asked)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,11 +72,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="migrate, then run ingest, API and dashboard until SIGTERM or Ctrl-C")
-    for command in (serve, commands.add_parser("migrate", help="bring the database's schema up to date")):
+    migrate = commands.add_parser("migrate", help="bring the database's schema up to date")
+    made = commands.add_parser("generate", help="make up realistic traffic, into a database or a file")
+    exported = commands.add_parser("export", help="write decisions to a file: CSV, JSON lines or Parquet")
+    generate.add_options(made)
+    export.add_options(exported)
+    runs = {serve: _serve, migrate: _migrate, made: _generate, exported: _export}
+    for command, run in runs.items():
+        command.set_defaults(run=run)
+    for command in (serve, migrate, exported):
         command.add_argument("--data", dest="data_dir", metavar="DIR", help="folder of the embedded database")
         command.add_argument("--database-url", metavar="URL", help="another database than SQLite in --data")
     serve.add_argument("--http-host", metavar="ADDRESS", help="where API and dashboard listen (127.0.0.1)")
     serve.add_argument("--http-port", metavar="PORT", help="their port (8080)")
     serve.add_argument("--grpc-host", metavar="ADDRESS", help="where ingest listens (127.0.0.1)")
     serve.add_argument("--grpc-port", metavar="PORT", help="its port (8081)")
+    serve.add_argument(
+        "--role", metavar="ROLE", help="with REDIS_URL: take records in (ingest), write them (worker), or all"
+    )
     return parser

@@ -25,7 +25,10 @@ from douane.v1.control_pb2 import PublishResponse
 
 from sidecar.config import Settings
 from sidecar.control.packs_folder import PacksFolder
+from sidecar.control.policies import Policies
 from sidecar.control.policy_file import PolicyFile
+from sidecar.control.snapshot import NOTHING, Held
+from sidecar.control.watch import Clock, Place, Watch
 from sidecar.detectors.ruleset import Ruleset
 from sidecar.extproc.exchange import Exchange
 from sidecar.extproc.server import Desk, build_server
@@ -49,6 +52,11 @@ _STUCK_S = 20
 def socket_path(folder: Path, index: int) -> Path:
     """Return the Unix socket of a worker."""
     return folder / "run" / f"worker-{index}.sock"
+
+
+def snapshot_path(folder: Path, index: int) -> Path:
+    """Return where a worker keeps what analytics has told it."""
+    return folder / "control" / f"worker-{index}.snapshot"
 
 
 def policy_path(settings: Settings) -> Path | None:
@@ -127,24 +135,49 @@ class Worker:
         self.settings = settings
         self.counts = Counts()
         self.policy = PolicyFile(policy_path(settings), settings.default_policy(), self.counts.policy_read)
+        self.held = NOTHING
+        self.policies = Policies(self.policy.of, settings.default_policy(), self.counts.policy_read)
         self.spool = _open_spool(settings, index)
         self.counts.recovered(self.spool.recovered)
         self.packs = PacksFolder(packs_path(settings), self.counts.packs_read, required=settings.packs_dir is not None)
         self.around = self._surroundings()
         self.threads = ThreadPoolExecutor(2, thread_name_prefix="inspect")
         self.channel = open_channel(settings)
+        self.name = f"{socket.gethostname()}/{index}"
+        self.watch = self._watch(index)
         self.publisher = Publisher(self.spool, _sender(self.channel), self.counts, time.monotonic, Random())
-        self.server = build_server(self._desk(index), f"unix:{socket_path(settings.folder, index)}")
+        self.server = build_server(self._desk(), f"unix:{socket_path(settings.folder, index)}")
 
-    def _desk(self, index: int) -> Desk:
+    def _watch(self, index: int) -> Watch:
+        file = snapshot_path(self.settings.folder, index)
+        clock = Clock(lambda: time.time_ns() // 1_000, Random())
+        return Watch(Place(self.name, file), self._told, self.policies.in_force, self.counts, clock)
+
+    def _told(self, held: Held) -> None:
+        """Put in force what analytics has told: exchanges that begin from now on see it. What is the same costs nothing."""
+        before, self.held = self.held, held
+        if held.policies is not before.policies:
+            self.policies.apply(held)
+            self._show_policies()
+        if held.users is not before.users:
+            self.around.users.apply(held.users)
+        if held.prices is not before.prices:
+            self.around.budgets.prices(held.prices)
+        if held.budgets is not before.budgets:
+            self.around.budgets.apply(held.budgets, time.time_ns() // 1_000)
+
+    def _show_policies(self) -> None:
+        self.counts.policies_in_force((one.tenant, one.version) for one in self.policies.in_force())
+
+    def _desk(self) -> Desk:
         next_id = decision_ids(time.time_ns, os.urandom)
         return Desk(
             spool=self.spool,
             counts=self.counts,
-            new_exchange=lambda: Exchange(next_id(), self.policy.current, self.around),
+            new_exchange=lambda: Exchange(next_id(), self.policies, self.around),
             now_us=_monotonic_us,
             digest=self.around.identifier.digest,
-            sidecar=f"{socket.gethostname()}/{index}",
+            sidecar=self.name,
             threads=self.threads,
         )
 
@@ -159,6 +192,7 @@ class Worker:
                 settings.tenant_header,
                 settings.session_header,
                 Workload(settings.pod_name, settings.pod_namespace, settings.service_account),
+                settings.team_header,
             ),
             models=load_models(models_path(settings), tuple(p.name for p in providers)),
             keys=_generate_keys(settings),
@@ -177,9 +211,15 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        self._show_policies()
+        self.watch.begin()
         await self.server.start()
         log.info("worker.ready", extra={"pid": os.getpid(), "recovered": self.spool.recovered})
-        watches = self.policy.watch(), self.packs.watch(self._rules_changed)
+        watches = (
+            self.policy.watch(self._show_policies),
+            self.packs.watch(self._rules_changed),
+            self.watch.run(self.channel),
+        )
         tasks = [loop.create_task(work) for work in (self.publisher.run(), *watches, self._heartbeat())]
         waiting = loop.create_task(stop.wait())
         await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)

@@ -88,6 +88,7 @@ class Settings(BaseSettings):
     )
     user_header: str = Field("x-user-id", description="Request header that names the user")
     tenant_header: str = Field("x-tenant-id", description="Request header that names the tenant")
+    team_header: str = Field("x-team-id", description="Request header that names the team")
     session_header: str = Field("x-session-id", description="Request header that names the session")
     drain_s: float = Field(10.0, ge=0, le=3600, description="Seconds that open answers get when stopping")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")

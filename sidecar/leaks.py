@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sidecar.edit import REDACTED, apply, merge
-from sidecar.policy import Leaks, OnLeak
-from sidecar.types import Edit, Finding, Segment, Span
+from sidecar.policy import OnThreat
+from sidecar.types import Edit, Finding, Segment, Span, ThreatType
 
 _EMAIL = "email"
 _DIGEST_BYTES = (
@@ -34,6 +34,10 @@ class Digest(Protocol):
     """The installation's keyed digest of a text, size bytes long."""
 
     def __call__(self, text: str, size: int = 16) -> bytes: ...
+
+
+Treatment = Callable[[ThreatType], OnThreat]
+_EDITING = (OnThreat.REDACT, OnThreat.PSEUDONYMISE)
 
 
 class Originals:
@@ -56,16 +60,16 @@ class Replaced:
     originals: Mapping[str, str] = field(default_factory=dict)
 
 
-def replaced(found: Iterable[tuple[Segment, Finding]], leaks: Leaks, tenant: str, digest: Digest) -> Replaced:
-    """Return the edits that a policy asks for.
+def replaced(found: Iterable[tuple[Segment, Finding]], treatment: Treatment, tenant: str, digest: Digest) -> Replaced:
+    """Return the edits that a policy asks for; treatment is what it says of a type.
 
     Shape: one edit per place; where findings overlap the place is their union, named by the longest of them, and redacted
     when one of them is to be: what is hardest to reverse wins.
     Bounds: linear in the findings but for a sort.
     """
-    places: dict[Segment, list[tuple[Finding, OnLeak]]] = {}
+    places: dict[Segment, list[tuple[Finding, OnThreat]]] = {}
     for segment, finding in found:
-        if (action := leaks.of(finding.type)) is not OnLeak.REPORT and not _credential(segment, finding):
+        if (action := treatment(finding.type)) in _EDITING and not _credential(segment, finding):
             places.setdefault(segment, []).append((finding, action))
     edits: list[Edit] = []
     originals: dict[str, str] = {}
@@ -77,10 +81,10 @@ def replaced(found: Iterable[tuple[Segment, Finding]], leaks: Leaks, tenant: str
     for segment, items in places.items():
         for span, finding, action in _merged(items):
             text = REDACTED.format(finding.type)
-            if action is OnLeak.PSEUDONYMISE:
+            if action is OnThreat.PSEUDONYMISE:
                 text = _stand_in(finding, segment.text[span.start : span.end], originals, keyed)
             edits.append(Edit(segment, span, text))
-            counts[f"{finding.type} {'pseudonymised' if action is OnLeak.PSEUDONYMISE else 'redacted'}"] += 1
+            counts[f"{finding.type} {'pseudonymised' if action is OnThreat.PSEUDONYMISE else 'redacted'}"] += 1
     return Replaced(tuple(edits), tuple(f"{number} {what}" for what, number in sorted(counts.items())), originals)
 
 
@@ -89,8 +93,8 @@ def _credential(segment: Segment, finding: Finding) -> bool:
     return segment.path == "?" and segment.text[: finding.span.start].endswith("key=")
 
 
-def _merged(items: list[tuple[Finding, OnLeak]]) -> list[tuple[Span, Finding, OnLeak]]:
-    merged: list[tuple[Span, Finding, OnLeak]] = []
+def _merged(items: list[tuple[Finding, OnThreat]]) -> list[tuple[Span, Finding, OnThreat]]:
+    merged: list[tuple[Span, Finding, OnThreat]] = []
     for finding, action in sorted(items, key=lambda item: (item[0].span.start, -item[0].span.end, item[0].rule_id)):
         span = finding.span
         if span.start >= span.end:
@@ -98,7 +102,7 @@ def _merged(items: list[tuple[Finding, OnLeak]]) -> list[tuple[Span, Finding, On
         if merged and span.start < merged[-1][0].end:
             last, first, strictest = merged[-1]
             longer = finding if span.end - span.start > first.span.end - first.span.start else first
-            strictest = OnLeak.REDACT if OnLeak.REDACT in (strictest, action) else OnLeak.PSEUDONYMISE
+            strictest = OnThreat.REDACT if OnThreat.REDACT in (strictest, action) else OnThreat.PSEUDONYMISE
             merged[-1] = (Span(last.start, max(last.end, span.end)), longer, strictest)
         else:
             merged.append((span, finding, action))

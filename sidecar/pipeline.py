@@ -38,7 +38,7 @@ from sidecar.types import (
 _WITHOUT_BODY = ("GET", "HEAD", "DELETE", "OPTIONS")
 # The gateway's own limit unless DOUANE_MAX_BODY_BYTES says otherwise: a body is not let grow beyond what may be sent plain.
 MAX_PLAIN_BYTES = 16 * 1024 * 1024
-_NOTHING_READ = LlmMessage(protocol="none", segments=())
+NOTHING_READ = LlmMessage(protocol="none", segments=())
 
 
 class _Stopped(Exception):  # noqa: N818 - never leaves this module
@@ -62,7 +62,7 @@ class Pipeline:
 
     def inspect(self, head: Head, data: bytes, deadline_us: int, planted: tuple[str, ...] = ()) -> Inspection:
         """Return what looking at a request brought to light; deadline_us is on the pipeline's clock, planted are canaries."""
-        message = _NOTHING_READ
+        message = NOTHING_READ
         try:
             plain = inflated(data, head.headers.get("content-encoding", ""), self.max_plain_bytes)
             wire = protocol_for(head)
@@ -182,15 +182,7 @@ def _coverage(data: bytes, unscanned: tuple[Unscanned, ...]) -> Coverage:
     return Coverage(len(data), max(0, len(data) - skipped), unscanned)
 
 
-def without(assessment: Assessment, kinds: frozenset[ThreatType]) -> Assessment:
-    """Return an assessment as if findings of these types were not there."""
-    if not any(finding.type in kinds for _, finding in assessment.found):
-        return assessment
-    pairs = tuple((segment, finding) for segment, finding in assessment.found if finding.type not in kinds)
-    return replace(scoring.assess(pairs), found=pairs)
-
-
-def uninspected(failure: InspectionFailed, body_bytes: int = 0, message: LlmMessage = _NOTHING_READ) -> Inspection:
+def uninspected(failure: InspectionFailed, body_bytes: int = 0, message: LlmMessage = NOTHING_READ) -> Inspection:
     """Return the inspection of a request that failed: whatever its size, it is not called complete."""
     lost = Unscanned(UnscannedReason.FAILURE, body_bytes)
     return Inspection(message, Assessment(), Coverage(body_bytes, 0, (lost,)), failure)

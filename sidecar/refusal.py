@@ -6,6 +6,7 @@ Source: DESIGN 4; the formats: each protocol's module.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import msgspec
 
@@ -15,12 +16,18 @@ from sidecar.types import Assessment, InspectionFailed, Threat, Verdict
 
 _MAX_THREATS = 10
 _TOO_MANY = 429
+_OURS = "request refused: "  # how what policy refuses begins (sidecar/policy)
+_CODES = {_TOO_MANY: "douane_throttled", 413: "douane_too_large"}
 
 
 def refusal_body(verdict: Verdict) -> bytes:
     """Return the body of a 400, 403, 413, 415, 429 or 503 of ours."""
     inspection, decision = verdict.inspection, verdict.decision
-    told = refused(verdict.decision_id, decision.status, decision.message, inspection.assessment, inspection.failure)
+    # A failed inspection that was let pass is not why a request is throttled or its user in quarantine.
+    failure = inspection.failure if not decision.message.startswith(_OURS) else None
+    told = refused(verdict.decision_id, decision.status, decision.message, inspection.assessment, failure)
+    if decision.wait_s:
+        told = replace(told, details={**told.details, "retry_after_s": decision.wait_s})
     return msgspec.json.encode(protocol_for(verdict.head).refusal(told))
 
 
@@ -32,7 +39,7 @@ def refused(
     return Refused(
         status=status,
         kind=kind if failure is None else "inspection_failed",
-        code="douane_denied" if failure is None else f"douane_{failure.kind.value}",
+        code=_CODES.get(status, "douane_denied") if failure is None else f"douane_{failure.kind.value}",
         message=f"Douane: {message} (decision {decision_id})",
         details={
             "decision_id": decision_id,

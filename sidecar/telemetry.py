@@ -27,6 +27,8 @@ from sidecar.types import Completion, FailureKind, Outcome, Verdict
 
 _PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
 _MAX_CAUSES = 5
+# Pairs of tenant and policy version that have a series of their own; those of the past stay, at 0, as long as the worker lives.
+_POLICIES_SHOWN = 200
 
 VERDICTS = Counter("douane_verdicts_total", "Requests decided", ("action", "level", "mode"))
 OUTCOMES = Counter("douane_outcomes_total", "Exchanges ended, by how", ("outcome",))
@@ -54,6 +56,28 @@ PUBLISH_FAILURES = Counter("douane_publish_failures_total", "Deliveries that fai
 RECOVERED = Counter("douane_records_recovered_total", "Exchanges found unfinished after a kill and marked incomplete")
 POLICY_RELOADS = Counter("douane_policy_reloads_total", "Times the policy file was read again", ("result",))
 PACK_RELOADS = Counter("douane_packs_reloads_total", "Times the folder of users' rules was read again", ("result",))
+EXCEPTIONS = Counter(
+    "douane_policy_exceptions_total", "Exceptions of the policy that met a finding, by effect", ("effect",)
+)
+CONTROL_APPLIED = Counter("douane_control_applied_total", "Snapshots and signs of life that analytics sent")
+CONTROL_FAILURES = Counter(
+    "douane_control_failures_total",
+    "Streams to analytics that broke (stream), snapshots not saved or not read",
+    ("what",),
+)
+SNAPSHOT_VERSION = Gauge(
+    "douane_snapshot_version",
+    "What a worker holds of analytics' versions; the oldest of all",
+    multiprocess_mode="livemin",
+)
+SNAPSHOT_HEARD = Gauge(
+    "douane_snapshot_heard_unix_seconds",
+    "When a worker last heard from analytics, the longest ago of all; 0: never since its start",
+    multiprocess_mode="livemin",
+)
+POLICY_VERSION = Gauge(
+    "douane_policy_info", "1 for each policy in force in a worker", ("tenant", "version"), multiprocess_mode="livemax"
+)
 SPOOL_WAITING = Gauge("douane_spool_waiting_records", "Final records waiting for delivery", multiprocess_mode="livesum")
 SPOOL_OPEN = Gauge("douane_spool_open_records", "Exchanges under way", multiprocess_mode="livesum")
 
@@ -91,6 +115,9 @@ def _outcomes(outcome: str) -> Counter:
 class Counts:
     """Counts what happens to exchanges and records."""
 
+    def __init__(self) -> None:
+        self._policies: set[tuple[str, str]] = set()
+
     def verdict(self, verdict: Verdict) -> None:
         """Count a decision."""
         decision, inspection = verdict.decision, verdict.inspection
@@ -102,6 +129,9 @@ class Counts:
             FAILURES.labels(inspection.failure.kind.value).inc()
             if not decision.refuses and verdict.outcome is not Outcome.CLIENT_ABORTED:
                 FAIL_OPEN.labels(inspection.failure.kind.value).inc()
+        for effect, number in zip(("applied", "ended"), verdict.waived, strict=True):
+            if number:
+                EXCEPTIONS.labels(effect).inc(number)
         if verdict.final:
             _outcomes(verdict.outcome.value).inc()
 
@@ -139,6 +169,25 @@ class Counts:
     def policy_read(self, *, good: bool) -> None:
         """Count a reading of the policy file."""
         POLICY_RELOADS.labels("ok" if good else "refused").inc()
+
+    def control_applied(self, version: int, unix_s: float) -> None:
+        """Count what analytics sent, and show that it was heard."""
+        CONTROL_APPLIED.inc()
+        SNAPSHOT_VERSION.set(version)
+        SNAPSHOT_HEARD.set(unix_s)
+
+    def policies_in_force(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Show which policies are in force, as (tenant, version); beyond _POLICIES_SHOWN pairs nothing more is shown."""
+        pairs = set(pairs)
+        for pair in self._policies - pairs:
+            POLICY_VERSION.labels(*pair).set(0)
+        self._policies |= set(sorted(pairs - self._policies)[: max(0, _POLICIES_SHOWN - len(self._policies))])
+        for pair in pairs & self._policies:
+            POLICY_VERSION.labels(*pair).set(1)
+
+    def control_failed(self, what: str) -> None:
+        """Count a step of the watch that failed: stream, save or read."""
+        CONTROL_FAILURES.labels(what).inc()
 
     def packs_read(self, *, good: bool) -> None:
         """Count a reading of the users' rules."""

@@ -120,10 +120,7 @@ class ContentCapture(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What is known of a request beside its body.
-
-    Shape: header names are lower case; a header that was not sent is absent.
-    """
+    """What is known of a request beside its body. Header names are lower case; a header that was not sent is absent."""
 
     method: str = ""
     path: str = ""
@@ -140,10 +137,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One text of a message with its place.
-
-    Shape: message_index counts the conversation's messages from 0, -1 outside it; path is a JSON pointer into the body.
-    """
+    """One text of a message. message_index counts messages from 0, -1 outside them; path is a JSON pointer into the body."""
 
     text: str
     surface: Surface
@@ -161,7 +155,7 @@ class Unscanned:
 
 @dataclass(frozen=True, slots=True)
 class LlmMessage:
-    """A request as its protocol's reader understood it. parameters holds what a report needs, never text of users."""
+    """A request as its protocol's reader understood it. max_tokens is what it lets the answer cost, None where it does not say."""
 
     protocol: str
     segments: tuple[Segment, ...]
@@ -170,6 +164,7 @@ class LlmMessage:
     messages: int = 0
     user: str = ""
     unscanned: tuple[Unscanned, ...] = ()
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,13 +249,14 @@ class Threat:
 class Assessment:
     """What scoring made of the findings. reasons tell in order how the number came to be.
 
-    Shape: found is every finding with its segment; threats hold one per rule and segment. Masking needs them all.
+    Shape: found is every finding with its segment; threats hold one per rule and segment. Masking needs all, the ignored too.
     """
 
     score: float = 0.0
     threats: tuple[Threat, ...] = ()
     reasons: tuple[str, ...] = ()
     found: tuple[tuple[Segment, Finding], ...] = ()
+    ignored: tuple[tuple[Segment, Finding], ...] = ()
 
     @property
     def level(self) -> RiskLevel:
@@ -304,6 +300,7 @@ class Identity:
     service_account: str = ""
     source_address: str = ""
     key_fingerprint: str = ""
+    team: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +313,7 @@ class InspectionFailed:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What policy says. applied is done, would_be is what enforce mode would have done."""
+    """What policy says. applied is done, would_be what enforce mode would do; wait_s: until it may pass; by_risk: for its user."""
 
     applied: Action
     would_be: Action
@@ -325,6 +322,8 @@ class Decision:
     message: str = ""
     reasons: tuple[str, ...] = ()
     edits: tuple[Edit, ...] = ()
+    wait_s: int = 0
+    by_risk: bool = False
 
     @property
     def refuses(self) -> bool:
@@ -347,7 +346,7 @@ class Inspection:
 class Verdict:
     """All that is known when a request is decided: the first half of a record.
 
-    Units: started_unix_us is wall-clock time, inspect_us and verdict_us count from the request's arrival.
+    Units: started_unix_us is wall-clock time, others count from the request's arrival; waived: exceptions that applied, had ended.
     """
 
     decision_id: str
@@ -365,6 +364,7 @@ class Verdict:
     inspect_us: int
     verdict_us: int
     http_status: int = 0
+    waived: tuple[int, int] = (0, 0)
 
     @property
     def final(self) -> bool:

@@ -13,6 +13,7 @@ import grpc
 from grpc.aio import ClientCallDetails
 
 from sidecar.config import ConfigError, Settings
+from sidecar.control.watch import CHANNEL_OPTIONS
 from sidecar.record.publish import RefusedError
 
 # What analytics answers to a token or certificate that is not, or no longer, good: trying again does not mend it.
@@ -33,8 +34,8 @@ def open_channel(settings: Settings) -> grpc.aio.Channel:
     signed = [kind(token) for kind in (_UnarySigned, _StreamSigned, _DialogueSigned)] if token else []
     address, tls = analytics_address(settings), credentials(settings)
     if tls is None:
-        return grpc.aio.insecure_channel(address, interceptors=signed)
-    return grpc.aio.secure_channel(address, tls, interceptors=signed)
+        return grpc.aio.insecure_channel(address, CHANNEL_OPTIONS, interceptors=signed)
+    return grpc.aio.secure_channel(address, tls, CHANNEL_OPTIONS, interceptors=signed)
 
 
 def failure(error: grpc.aio.AioRpcError) -> ConnectionError:

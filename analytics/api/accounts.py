@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from analytics.access import people
 from analytics.access.people import NAME, Changes, NewAccount
@@ -60,7 +60,7 @@ class Change(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     role: Role | None = None
-    disabled: bool | None = None
+    disabled: StrictBool | None = None
     password: Secret | None = Field(default=None, description="A new password; ends the account's sessions.")
 
 

@@ -1,33 +1,55 @@
 """The web application: routers, error shape and security headers put together.
 
-In: settings, engine, metrics registry, clock. Out: an ASGI application. Never: a socket, a thread, a global.
+In: what endpoints work with, the metrics registry. Out: an ASGI application. Never: a socket, a thread, a global.
 """
 
-from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from sqlalchemy import Engine
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analytics.api import (
     accounts,
+    alerts,
     audit,
     auth,
+    budgets,
+    costs,
     coverage,
     decisions,
     docs,
     errors,
+    export,
     health,
+    latency,
+    opinions,
+    policies,
+    policy_changes,
+    policy_trials,
+    quality,
     recommendations,
+    risk,
+    security,
+    security_users,
     session,
+    stream,
     tenants,
     tokens,
     usage,
+    usage_lists,
 )
 from analytics.api.context import Context
-from analytics.config import Settings
 from analytics.dashboard import login, pages
+
+# One router a noun, in the order of the documentation.
+ROUTERS = (
+    *(usage, usage_lists, security, decisions, opinions, stream, costs, latency, quality, export),
+    *(alerts, coverage, recommendations, policies, policy_changes, policy_trials, risk, budgets),
+    *(session, accounts, tokens, tenants, audit, health),
+    security_users,  # the last: it takes what else begins with /api/security/users/
+)
 
 # Nothing from elsewhere, nothing inline: text in records comes from attackers.
 HEADERS = {
@@ -38,7 +60,7 @@ HEADERS = {
 }
 
 
-def build(settings: Settings, engine: Engine, registry: CollectorRegistry, clock: Callable[[], float]) -> FastAPI:
+def build(context: Context, registry: CollectorRegistry) -> FastAPI:
     """Return the application."""
     application = FastAPI(
         title="Douane analytics",
@@ -47,25 +69,36 @@ def build(settings: Settings, engine: Engine, registry: CollectorRegistry, clock
         docs_url=None,
         redoc_url=None,
     )
-    context = application.state.context = Context(settings, engine, clock)
-    errors.install(application)
+    application.state.context = context
+    errors.install(application, [module.router for module in ROUTERS])
     auth.install(application, context)
-    for router in (usage.router, coverage.router, recommendations.router, decisions.router, health.router):
-        application.include_router(router)
-    for router in (session.router, accounts.router, tokens.router, tenants.router, audit.router):
-        application.include_router(router)
+    for module in ROUTERS:
+        application.include_router(module.router)
     docs.install(application)
     pages.install(application)
     login.install(application)
-    application.middleware("http")(_with_headers)
+    application.add_middleware(_WithHeaders)
     _serve_metrics(application, registry)
     return application
 
 
-async def _with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await call_next(request)
-    response.headers.update({name: value for name, value in HEADERS.items() if name not in response.headers})
-    return response
+class _WithHeaders:
+    """Puts HEADERS on every answer that does not have its own. Plain ASGI: a stream's writes must reach its own timeout."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._application(scope, receive, with_headers)
 
 
 def _serve_metrics(application: FastAPI, registry: CollectorRegistry) -> None:

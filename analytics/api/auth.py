@@ -10,14 +10,14 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.responses import Response
 
 from analytics.access.identify import Known
 from analytics.access.principal import ROLES, Principal, Role
 from analytics.access.refusals import AccessError
 from analytics.api.context import Context
-from analytics.api.errors import ApiError
+from analytics.api.errors import ApiError, responses
 from analytics.api.gate import Gate, refusal
 
 
@@ -97,7 +97,8 @@ def _document(application: FastAPI) -> dict[str, Any]:
             "description": "A log-in at /dashboard/login; changes carry x-csrf-token beside it.",
         },
     }
-    for route in application.routes:
+    for context in iter_route_contexts(application.routes):
+        route = context.original_route
         if isinstance(route, APIRoute) and route.include_in_schema:
             _describe(route, made["paths"][route.path_format])
     application.openapi_schema = made
@@ -112,3 +113,12 @@ def _describe(route: APIRoute, path: dict[str, Any]) -> None:
         operation["security"] = [{"token": []}, {"session": []}] if role else []
         if role:
             operation["x-role"] = role
+            _add_errors(operation, 401, 403)
+        if "requestBody" in operation:
+            _add_errors(operation, 400)  # a body that is no UTF-8
+
+
+def _add_errors(operation: dict[str, Any], *statuses: int) -> None:
+    shape = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
+    for status, told in responses(*statuses).items():
+        operation["responses"].setdefault(str(status), {"description": told["description"], "content": shape})

@@ -7,7 +7,9 @@ from pydantic import BaseModel, Field
 
 from analytics.api.context import Use
 from analytics.api.errors import responses
-from analytics.api.usage import Days, WindowBody, moment
+from analytics.api.parameters import moment
+from analytics.api.usage import Days
+from analytics.api.windows import WindowBody
 from analytics.insight import coverage as insight
 from analytics.store import coverage
 from analytics.types import DoorCalls, PassedHost, WorkloadCoverage
@@ -113,7 +115,7 @@ class Coverage(BaseModel):
     blind_spots: list[str] = Field(description="What these numbers cannot say.")
 
 
-@router.get("/api/coverage", responses=responses(422, 503))
+@router.get("/api/coverage", responses=responses(401, 403, 422, 503))
 def read_coverage(context: Use, days: Days = 7) -> Coverage:
     """Return what was inspected and what was not in the last days, and what cannot be known.
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from analytics.api.context import Use
 from analytics.api.errors import responses
-from analytics.api.usage import Days, moment
+from analytics.api.parameters import Reads, moment
+from analytics.api.usage import Days
 from analytics.insight import recommendations as insight
 from analytics.store import usage
 from analytics.types import DAY_S
@@ -41,12 +42,12 @@ class Recommendations(BaseModel):
     recommendations: list[RecommendationBody] = Field(description="Most urgent first.")
 
 
-@router.get("/api/dashboard/recommendations", responses=responses(422, 503))
-def recommendations(context: Use, days: Days = 7) -> Recommendations:
+@router.get("/api/dashboard/recommendations", responses=responses(401, 403, 422, 503))
+def recommendations(context: Use, tenant: Reads, days: Days = 7) -> Recommendations:
     """Return recommendations from the statistics of the last days."""
     now = context.clock()
     with context.engine.connect() as connection:
-        found = usage.read(connection, usage.last(days * DAY_S, now))
+        found = usage.summary(connection, usage.last(days * DAY_S, now), tenant)
     settings = context.settings
     thresholds = insight.Thresholds(settings.alert_latency_threshold, settings.auto_block_critical_threats)
     advice = insight.recommend(found, thresholds)

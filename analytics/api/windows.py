@@ -4,12 +4,13 @@ In: query parameters. Out: a Span: a Window in whole buckets, and the same as th
 Never: a window longer than a year; its buckets stay below 400.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 
 from analytics.api.context import Use
 from analytics.api.errors import ApiError
@@ -21,10 +22,23 @@ MAX_DAYS = 366
 _EARLIEST_S, _LATEST_S = 946_684_800, 4_102_444_800
 
 
+# pydantic takes numbers for seconds since 1970 too: `from=7` would be an hour of 1970 instead of an error.
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]", re.ASCII)
+
+
+def _written_out(value: object) -> object:
+    if isinstance(value, str) and not _DATE.match(value):
+        raise ValueError("give a date and time with its zone, as in 2026-11-18T12:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+
+
 class WindowBody(BaseModel):
     """The window that an answer speaks of, widened to whole buckets."""
 
-    start: datetime = Field(examples=["2026-11-18T00:00:00Z"])
+    start: datetime = Field(description="First moment in it.", examples=["2026-11-18T00:00:00Z"])
     end: datetime = Field(description="First moment no longer in it.", examples=["2026-11-25T12:00:00Z"])
     days: float = Field(description="Its length as asked for.", examples=[7])
     bucket_s: int = Field(description="Length of a bucket of its timelines, in seconds.", examples=[3_600])
@@ -50,9 +64,17 @@ def _span(
         int | None,
         Query(ge=1, le=MAX_DAYS, description="The last so many days; 7 when nothing is given.", examples=[7]),
     ] = None,
-    from_: Annotated[AwareDatetime | None, Query(alias="from", description="First moment, RFC 3339 with zone.")] = None,
+    from_: Annotated[
+        Moment | None,
+        Query(
+            alias="from",
+            description="First moment, RFC 3339 with zone; widened to a whole bucket.",
+            examples=["2026-11-18T00:00:00Z"],
+        ),
+    ] = None,
     to: Annotated[
-        AwareDatetime | None, Query(description="First moment no longer asked for; now when left out.")
+        Moment | None,
+        Query(description="First moment no longer asked for; now when left out.", examples=["2026-11-25T00:00:00Z"]),
     ] = None,
 ) -> Span:
     now_s = context.clock()

@@ -16,6 +16,8 @@ from sqlalchemy.exc import ArgumentError
 from analytics.access.origin import is_loopback
 from analytics.config import access
 from analytics.config.access import AccessSettings, OidcSettings
+from analytics.config.alerts import AlertSettings
+from analytics.config.control import ControlSettings
 from analytics.config.fields import PREFIX, ConfigError
 from analytics.config.redis import RedisSettings
 from analytics.config.servers import ServerSettings
@@ -26,7 +28,16 @@ __all__ = ["ENGINES", "PREFIX", "ConfigError", "Settings", "load", "variable"]
 ENGINES = ("sqlite", "postgresql+psycopg")
 
 
-class Settings(StoreSettings, RedisSettings, ServerSettings, AccessSettings, OidcSettings, ThresholdSettings):
+class Settings(
+    StoreSettings,
+    RedisSettings,
+    ServerSettings,
+    AccessSettings,
+    OidcSettings,
+    ThresholdSettings,
+    ControlSettings,
+    AlertSettings,
+):
     """The settings of the analytics service."""
 
     model_config = SettingsConfigDict(

@@ -21,7 +21,7 @@ from analytics.api.auth import Viewer, Whoever, whole
 from analytics.api.context import Context, Use
 from analytics.dashboard import charts, coverage
 from analytics.insight import recommendations as insight
-from analytics.store import records, sketch, usage
+from analytics.store import records, search, sketch, usage
 from analytics.types import DAY_S, HOUR_S
 
 _FOLDER = Path(__file__).parent
@@ -94,7 +94,7 @@ def _numbers(context: Context, who: Principal, span: Span) -> dict[str, Any]:
     with context.engine.connect() as connection:
         found = usage.read(connection, usage.last(_SPANS[span], context.clock()))
         passed = coverage.numbers(connection, found.window, context.clock())
-        latest = records.page(connection, records.Filter(), LATEST)
+        latest = search.page(connection, search.Filter(), LATEST).rows
     settings = context.settings
     thresholds = insight.Thresholds(settings.alert_latency_threshold, settings.auto_block_critical_threats)
     return {

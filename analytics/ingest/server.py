@@ -3,8 +3,10 @@
 In: batches of protobuf records. Out: how many were stored, unchanged, rejected; the rows that became final go to
 `telemetry.Metrics`. A record that can never be stored is rejected with its reason and never holds up its batch; a
 failure of the store becomes a gRPC error status, so that the sidecar keeps the batch and sends it again.
-One thread writes: the event loop keeps answering the API meanwhile, and transactions do not meet.
-With a Redis, batches go into its stream instead (buffer), and workers write them (worker).
+The event loop keeps answering the API meanwhile: batches are read and stored in threads, whose rows the books put into
+common transactions (ingest/commit.py). One thread reads at a time, so that the one that commits gets its share of the
+interpreter. With a Redis, batches go into its stream instead (buffer), and workers write them (worker).
+Bounds: MOST_IN_HAND batches (of 2 MiB, as sidecars send them); more are refused, and stay in their sidecars' spools.
 Never: an acknowledgement before the commit, or before Redis's; a batch dropped in silence.
 """
 
@@ -13,6 +15,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Never
 
 import grpc
@@ -33,6 +36,8 @@ from analytics.types import CoverageRows
 
 # The contract says 4 MiB a batch; a sidecar that oversteps it must not be stuck for ever with a batch we refuse.
 MAX_MESSAGE_BYTES = 32 << 20
+# What one transaction takes, and as much again that gathers meanwhile.
+MOST_IN_HAND = 32
 # Reading a batch is this program's own work, waiting for Redis is not: two threads keep one core busy.
 BUFFER_THREADS = 2
 
@@ -56,22 +61,31 @@ class DecisionLog(DecisionLogServicer):
         self._metrics = metrics
         self._writer = writer
         self._publish = self.publish if buffer is None else buffer.publish
-        self._publisher = writer if buffer is None else ThreadPoolExecutor(BUFFER_THREADS, thread_name_prefix="buffer")
+        threads = MOST_IN_HAND if buffer is None else BUFFER_THREADS
+        self._publishers = ThreadPoolExecutor(threads, thread_name_prefix="publish")
+        self._reading, self._counting = Lock(), Lock()
+        self._in_hand = 0
 
     async def Publish(  # noqa: N802 - the contract's name
         self, request: pb.PublishRequest, context: grpc.aio.ServicerContext
     ) -> pb.PublishResponse:
         """Answer with what became of each record of a batch, after the commit.
 
-        Raises: a gRPC abort, UNAVAILABLE when database or Redis cannot be reached, RESOURCE_EXHAUSTED when the stream
-        holds what it may, INTERNAL otherwise.
+        Raises: a gRPC abort, UNAVAILABLE when database or Redis cannot be reached, RESOURCE_EXHAUSTED when there is too
+        much in hand or in the stream, INTERNAL otherwise.
         """
+        if self._in_hand >= MOST_IN_HAND:
+            self._metrics.failed_batches.labels("resource_exhausted").inc()
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many batches in hand: send it again later")
+        self._in_hand += 1
         loop = asyncio.get_running_loop()
-        mine, others = of_sender(request, sender())
         try:
-            answer = await loop.run_in_executor(self._publisher, self._publish, mine)
+            mine, others = of_sender(request, sender())
+            answer = await loop.run_in_executor(self._publishers, self._publish, mine)
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is, the sidecar keeps the batch
             return await self._refuse(error, context)
+        finally:
+            self._in_hand -= 1
         if others:
             _LOG.warning("ingest.rejected", extra={"records": len(others), "reason": others[0].reason})
             self._metrics.records.labels("rejected").inc(len(others))
@@ -111,12 +125,14 @@ class DecisionLog(DecisionLogServicer):
         return coverage_pb.CoverageReceipt(stored=changed, unchanged=whole - changed, rejected=rows.rejected)
 
     def publish(self, request: pb.PublishRequest) -> pb.PublishResponse:
-        """Store one batch and return the answer to it. Runs in the writer's thread."""
+        """Store one batch and return the answer to it. Runs in a thread of its own."""
         began = time.perf_counter()
-        batch = decoded(request)
+        with self._reading:
+            batch = decoded(request)
         result, refused = write(self._store, batch.rows)
         rejected = [*batch.rejected, *(pb.Rejected(decision_id=row.decision_id, reason=why) for row, why in refused)]
-        self._metrics.observe_batch(len(request.records), result, len(rejected), time.perf_counter() - began)
+        with self._counting:
+            self._metrics.observe_batch(len(request.records), result, len(rejected), time.perf_counter() - began)
         if rejected:
             _LOG.warning("ingest.rejected", extra={"records": len(rejected), "reason": rejected[0].reason})
         return pb.PublishResponse(stored=result.stored, unchanged=result.unchanged, rejected=rejected)

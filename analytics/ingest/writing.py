@@ -75,7 +75,7 @@ def _summed(results: Sequence[Stored]) -> Stored:
     changes = tuple(change for result in results for change in result.changes)
     counted = tuple(row for result in results for row in result.counted)
     stored, unchanged = sum(one.stored for one in results), sum(one.unchanged for one in results)
-    return Stored(stored, unchanged, counted, changes)
+    return Stored(stored, unchanged, counted, changes, tuple(one for result in results for one in result.taken))
 
 
 def _kind(error: Exception) -> str:

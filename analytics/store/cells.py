@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
+from operator import attrgetter
 from typing import TypeVar
 
 from analytics.store import distinct, sketch
@@ -29,8 +30,9 @@ from analytics.types import (
 Series = tuple[str, str, str, str, str]  # tenant, model, user, endpoint, provider
 Key = tuple[str, int, int, int]  # cube, grain_s, bucket_unix_s, series_id
 Label = tuple[str, str, str]  # kind, label, level
-# Labels that every record has are counted in the cube of few rows only: in the others they would double what is written.
-EVERYWHERE = frozenset({"threat", "rule"})
+# Labels that every record has are counted in the cubes of few rows only: in the others they would double what is written.
+EVERYWHERE = frozenset({"threat", "rule", "surface"})
+FEW_ROWS = frozenset({"tenants", "traffic"})
 
 _Slot = tuple[Series, int]  # a series, the start of a bucket
 _K = TypeVar("_K", bound=Hashable)
@@ -38,12 +40,17 @@ _K = TypeVar("_K", bound=Hashable)
 
 @dataclass(slots=True)
 class Cell:
-    """The sums of one bucket of one series. users holds hashes (store/distinct), in the traffic cube only."""
+    """The sums of one bucket of one series.
+
+    Shape: latency and verdicts are sketches (of answers, of our verdicts); users holds hashes (store/distinct). Those and
+    verdicts are kept in the cubes of few rows only.
+    """
 
     counts: tuple[int, ...]
     latency: dict[int, int]
     labels: dict[Label, int]
     users: set[int] = field(default_factory=set)
+    verdicts: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,7 @@ class Cells:
         """Yield every label's count."""
         for key, cell in self.by_key.items():
             for label, count in cell.labels.items():
-                if key[0] == "traffic" or label[0] in EVERYWHERE:
+                if key[0] in FEW_ROWS or label[0] in EVERYWHERE:
                     yield key, label, count
 
 
@@ -81,7 +88,9 @@ def add_up(added: Iterable[DecisionRow], removed: Iterable[DecisionRow] = ()) ->
         ("traffic", MINUTE_S): _summed(traffic, lambda slot: (_without_user(slot[0]), slot[1])),
         ("users", HOUR_S): _summed(hours, lambda slot: (_user_only(slot[0]), slot[1])),
     }
-    parts["traffic", HOUR_S] = _summed(parts["traffic", MINUTE_S], lambda slot: (slot[0], slot[1] - slot[1] % HOUR_S))
+    parts["tenants", MINUTE_S] = _summed(parts["traffic", MINUTE_S], lambda slot: (_tenant_only(slot[0]), slot[1]))
+    for cube in ("traffic", "tenants"):
+        parts[cube, HOUR_S] = _summed(parts[cube, MINUTE_S], lambda slot: (slot[0], slot[1] - slot[1] % HOUR_S))
     for cube in CUBES:
         parts[cube, DAY_S] = _summed(parts[cube, HOUR_S], lambda slot: (slot[0], slot[1] - slot[1] % DAY_S))
     by_key = {
@@ -97,13 +106,17 @@ def _without_user(series: Series) -> Series:
     return series[0], series[1], "", series[3], series[4]
 
 
+def _tenant_only(series: Series) -> Series:
+    return series[0], "", "", "", ""
+
+
 def _user_only(series: Series) -> Series:
     return series[0], "", series[2], "", ""
 
 
 def _with_user(series: Series, cell: Cell) -> Cell:
     users = {distinct.hashed(series[0], series[2])} if series[2] else set()
-    return Cell(cell.counts, cell.latency, cell.labels, users)
+    return Cell(cell.counts, cell.latency, cell.labels, users, cell.verdicts)
 
 
 def _minutes(added: Iterable[DecisionRow], removed: Iterable[DecisionRow]) -> dict[_Slot, Cell]:
@@ -128,7 +141,8 @@ def _sum(cells: list[Cell]) -> Cell:
         return cells[0]
     counts = tuple(map(sum, zip(*(cell.counts for cell in cells), strict=True)))
     users = set().union(*(cell.users for cell in cells))
-    return Cell(counts, _totals(cell.latency for cell in cells), _totals(cell.labels for cell in cells), users)
+    latency, labels, verdicts = (_totals(map(attrgetter(name), cells)) for name in ("latency", "labels", "verdicts"))
+    return Cell(counts, latency, labels, users, verdicts)
 
 
 def _totals(parts: Iterable[Mapping[_K, int]]) -> dict[_K, int]:
@@ -147,13 +161,15 @@ def _cell(row: DecisionRow, sign: int) -> Cell:
     labels: dict[Label, int] = {}
     for label in _labels(row):
         labels[label] = labels.get(label, 0) + sign
-    return Cell(counts if sign > 0 else tuple(-count for count in counts), latency, labels)
+    signed = counts if sign > 0 else tuple(-count for count in counts)
+    return Cell(signed, latency, labels, verdicts={sketch.index(row.verdict_us): sign})
 
 
 def _labels(row: DecisionRow) -> Iterator[Label]:
     for threat in row.threats:
         yield "threat", threat.type, row.level
         yield "rule", threat.rule_id, row.level
+        yield "surface", threat.surface, row.level
     if row.finish_reason:
         yield "finish", row.finish_reason, ""
 

@@ -2,7 +2,8 @@
 
 In: a database URL. Out: an Engine, `writing` transactions, the schema at its newest revision.
 One writer at a time on both engines (BEGIN IMMEDIATE; an advisory lock on PostgreSQL): storing reads what is held and
-adds to it, so two transactions at once could count an exchange twice. Readers are never held up by it.
+adds to it, so two transactions at once could count an exchange twice. Readers are never held up by it. Within a process
+writers queue at a lock of their engine: SQLite's own waiting is a poll that a busy writer can starve.
 Never: statements about the data; they stand with the functions that return their rows.
 """
 
@@ -10,7 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 from alembic import command
@@ -39,6 +42,9 @@ from sqlalchemy.sql.dml import Insert
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _JSON = msgspec.json.Encoder()
 _WRITER_LOCK = 0x646F75616E65  # "douane": the key of PostgreSQL's advisory lock
+# A writer asks by keys only; while a table fills, its statistics lag behind and would have whole tables read for them.
+_KEYED = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off"
+_TURNS: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
 # WAL: readers see the last commit while one writes. FULL: a commit survives a power cut too, which it must: a sidecar
 # forgets what was acknowledged. One flush a batch. Source: sqlite.org/pragma.html#pragma_synchronous.
 # A checkpoint every 16 MB instead of 4: pages that many batches touch are written back once (a third of the commit's time).
@@ -82,9 +88,14 @@ def _begin_sqlite(connection: Connection) -> None:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Yield a connection in a transaction that nobody writes beside; committed at the end, rolled back on raise."""
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with (
+        _TURNS.setdefault(engine, Lock()),
+        engine.connect().execution_options(writes=True) as connection,
+        connection.begin(),
+    ):
         if connection.dialect.name == "postgresql":
             connection.execute(select(sql.pg_advisory_xact_lock(_WRITER_LOCK)))
+            connection.exec_driver_sql(_KEYED)
         yield connection
 
 
@@ -127,6 +138,15 @@ def among(dialect: Dialect, column: ColumnElement[Any], name: str) -> ColumnElem
 def listed(dialect: Dialect, values: Iterable[Any]) -> Any:
     """Return values as the parameter that `among` takes."""
     return list(values) if dialect.name == "postgresql" else _JSON.encode(list(values)).decode()
+
+
+def one_of(dialect: Dialect, column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """Return the condition that a column is one of the given values, however many, as one parameter of no name."""
+    given = listed(dialect, values)
+    if dialect.name == "postgresql":
+        return column == any_(bindparam(None, given, type_=ARRAY(column.type), unique=True))
+    each = sql.json_each(bindparam(None, given, type_=Text(), unique=True)).table_valued("value")
+    return column.in_(select(each.c.value))
 
 
 def insert(dialect: Dialect, table: Table) -> Any:

@@ -68,14 +68,18 @@ def held(connection: Connection) -> set[int]:
     }
 
 
-def make(engine: Engine, days: Iterable[int]) -> bool:
-    """Make the partitions of days that have none; return False when a lock was not to be had, and some may miss."""
+def make(engine: Engine, days: Iterable[int], most: int | None = None) -> bool:
+    """Make the partitions of days that have none; return False when a lock was not to be had, and some may miss.
+
+    Bounds: with `most`, none beyond so many in all; what they would have held goes to the default partition.
+    """
     if engine.dialect.name != "postgresql":
         return True
     try:
         for day in sorted(days):
             with database.writing(engine) as connection:
-                if day not in held(connection):
+                there = held(connection)
+                if day not in there and (most is None or len(there) < most):
                     connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'"))
                     for table in TABLES:
                         _attach(connection, table, day)

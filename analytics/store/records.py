@@ -1,4 +1,4 @@
-"""Records and their threats: storing batches, reading one, reading pages.
+"""Records and their threats: storing batches, reading some by their ids, reading all.
 
 In: DecisionRow values. Out: what storing did (Stored), DecisionRow values as they are held.
 Storing is idempotent: a record with a later stage replaces the one held, the same or an earlier stage changes nothing,
@@ -7,14 +7,14 @@ Never: a commit; the caller's transaction (database.writing) decides. Never text
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from functools import cache
 from operator import attrgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Delete, Select, Table, bindparam, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, Delete, Select, Table, bindparam, delete, select
 from sqlalchemy.engine.interfaces import Dialect
 
 from analytics.store import bulk, calls, database, partitions, rollups
@@ -26,17 +26,6 @@ _RECORD_VALUES = attrgetter(*(name for name in _RECORD_COLUMNS if name != "detai
 _THREAT_VALUES = attrgetter(*(one.name for one in fields(ThreatRow)))
 _JSON = msgspec.json.Encoder()
 _NOTHING = ("", 0.0)  # stage and score of what was not held before
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What a page of decisions is narrowed to; None asks for nothing. Times are half-open [from, to)."""
-
-    equal: Mapping[str, str] = field(default_factory=dict)
-    min_score: float | None = None
-    threat_type: str | None = None
-    from_unix_us: int | None = None
-    to_unix_us: int | None = None
 
 
 def store(connection: Connection, rows: Sequence[DecisionRow]) -> Stored:
@@ -104,10 +93,15 @@ def _write(connection: Connection, rows: Sequence[DecisionRow], replaced: Sequen
     for given in _by_day(connection.dialect, replaced):
         for table in (THREATS, RECORDS):
             connection.execute(_delete(connection.dialect, table), given)
-    records = [(*_RECORD_VALUES(row), _JSON.encode(row.detail).decode()) for row in rows]
+    records = [values(row) for row in rows]
     threats = [(row.decision_id, *_THREAT_VALUES(threat)) for row in rows for threat in row.threats]
     bulk.append(connection, RECORDS, records)
     bulk.append(connection, THREATS, threats)
+
+
+def values(row: DecisionRow) -> bulk.Row:
+    """Return a record's columns, as drivers take them."""
+    return (*_RECORD_VALUES(row), _JSON.encode(row.detail).decode())
 
 
 def read(connection: Connection, ids: Sequence[str]) -> dict[str, DecisionRow]:
@@ -116,14 +110,6 @@ def read(connection: Connection, ids: Sequence[str]) -> dict[str, DecisionRow]:
         return {}
     rows = _with_threats(connection, select(RECORDS).where(RECORDS.c.decision_id.in_(ids)))
     return {row.decision_id: row for row in rows}
-
-
-def page(connection: Connection, narrowed: Filter, limit: int, before: str | None = None) -> list[DecisionRow]:
-    """Return at most `limit` records that pass the filter, newest first, those before the id `before` only."""
-    statement = select(RECORDS).where(*_conditions(narrowed)).order_by(RECORDS.c.decision_id.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(RECORDS.c.decision_id < before)
-    return _with_threats(connection, statement)
 
 
 def all_finals(connection: Connection, batch: int = 1_000) -> Iterator[list[DecisionRow]]:
@@ -142,20 +128,6 @@ def last_started_unix_us(connection: Connection) -> int | None:
     """Return when the newest exchange held began, None when none is held."""
     statement = select(RECORDS.c.started_unix_us).order_by(RECORDS.c.decision_id.desc()).limit(1)
     return connection.execute(statement).scalar()
-
-
-def _conditions(narrowed: Filter) -> Iterable[ColumnElement[bool]]:
-    for name, value in narrowed.equal.items():
-        yield RECORDS.c[name] == value
-    if narrowed.min_score is not None:
-        yield RECORDS.c.score >= narrowed.min_score
-    if narrowed.threat_type is not None:
-        same = THREATS.c.decision_id == RECORDS.c.decision_id
-        yield exists().where(same, THREATS.c.type == narrowed.threat_type)
-    if narrowed.from_unix_us is not None:
-        yield RECORDS.c.started_unix_us >= narrowed.from_unix_us
-    if narrowed.to_unix_us is not None:
-        yield RECORDS.c.started_unix_us < narrowed.to_unix_us
 
 
 def _with_threats(connection: Connection, statement: Select[Any]) -> list[DecisionRow]:

@@ -1,4 +1,4 @@
-"""Rollups: what happened per minute, hour and day, in the three cubes of store/tables/rollups.py.
+"""Rollups: what happened per minute, hour and day, in the four cubes of store/tables/rollups.py.
 
 In: final records that came (added) and final records that they replace (removed). Out: rows of rollups, label_rollups
 and series, changed by the difference. An exchange is counted once, when its record becomes final, in the buckets of
@@ -15,14 +15,15 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Select, Table, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, Delete, Select, Table, bindparam, delete, select
 from sqlalchemy.engine.interfaces import Dialect
 
 from analytics.store import bulk, cells, database, distinct, sketch
 from analytics.store.tables import LABEL_ROLLUPS, RECORDS, ROLLUPS, SERIES
 from analytics.types import COUNTERS, DecisionRow
 
-_Held = dict[cells.Key, tuple[str, bytes]]  # the sketches of latencies and of users
+_Sketches = tuple[str, bytes, str]  # of latencies, of users, of verdicts
+_Held = dict[cells.Key, _Sketches]
 _Place = tuple[str, int, int]  # cube, grain_s, bucket_unix_s
 
 
@@ -40,7 +41,7 @@ def write(connection: Connection, summed: cells.Cells) -> None:
     held = _held_sketches(connection, summed.by_key)
     known = {key[3] for key in held}
     ordered = sorted(summed.by_key.items(), key=lambda one: one[0])
-    rows = [(*key, *cell.counts, *_sketches(held.get(key, ("", b"")), cell)) for key, cell in ordered]
+    rows = [(*key, *cell.counts, *_sketches(key[0], held.get(key, ("", b"", "")), cell)) for key, cell in ordered]
     labels = sorted((*key, *label, count) for key, label, count in summed.labels())
     new = [(identifier, *series) for identifier, series in sorted(summed.series.items()) if identifier not in known]
     bulk.add_missing(connection, SERIES, new)
@@ -48,15 +49,19 @@ def write(connection: Connection, summed: cells.Cells) -> None:
     bulk.upsert(connection, LABEL_ROLLUPS, labels, ("count",))
 
 
-def _sketches(held: tuple[str, bytes], cell: cells.Cell) -> tuple[str, bytes]:
-    latency, users = held
-    if not latency:
-        latency = sketch.encode(cell.latency)
-    elif cell.latency:
-        counts = sketch.decode(latency)
-        sketch.merge(counts, cell.latency)
-        latency = sketch.encode(counts)
-    return latency, distinct.add(users, cell.users)
+def _sketches(cube: str, held: _Sketches, cell: cells.Cell) -> _Sketches:
+    latency, users, verdicts = held
+    if cube in cells.FEW_ROWS:
+        verdicts = _merged(verdicts, cell.verdicts)
+    return _merged(latency, cell.latency), distinct.add(users, cell.users), verdicts
+
+
+def _merged(held: str, added: dict[int, int]) -> str:
+    if not held or not added:
+        return held or sketch.encode(added)
+    counts = sketch.decode(held)
+    sketch.merge(counts, added)
+    return sketch.encode(counts)
 
 
 def _by_place(keys: Iterable[cells.Key]) -> Iterator[tuple[_Place, list[int]]]:
@@ -76,7 +81,8 @@ def _held_sketches(connection: Connection, keys: Iterable[cells.Key]) -> _Held:
     statement = _select_sketches(connection.dialect)
     for place, series_ids in _by_place(keys):
         for row in connection.execute(statement, _given(connection.dialect, place, series_ids)):
-            held[*place, row[0]] = row[1], row[2]
+            if row[0] == place[0]:
+                held[*place, row[1]] = row[2], row[3], row[4]
     return held
 
 
@@ -88,19 +94,22 @@ def _sweep(connection: Connection, keys: Iterable[cells.Key]) -> None:
         connection.execute(_delete_empty(connection.dialect, LABEL_ROLLUPS, "count"), given)
 
 
-def _among(dialect: Dialect, table: Table) -> Any:
-    return (
-        (table.c.cube == bindparam("cube"))
-        & (table.c.grain_s == bindparam("grain_s"))
-        & (table.c.bucket_unix_s == bindparam("bucket"))
-        & database.among(dialect, table.c.series_id, "series_ids")
-    )
+def _place(table: Table) -> ColumnElement[bool]:
+    where = (table.c.cube == bindparam("cube")) & (table.c.grain_s == bindparam("grain_s"))
+    return where & (table.c.bucket_unix_s == bindparam("bucket"))
+
+
+def _among(dialect: Dialect, table: Table) -> ColumnElement[bool]:
+    return _place(table) & database.among(dialect, table.c.series_id, "series_ids")
 
 
 @cache
 def _select_sketches(dialect: Dialect) -> Select[Any]:
-    wanted = (ROLLUPS.c.series_id, ROLLUPS.c.latency_sketch, ROLLUPS.c.users_sketch)
-    return select(*wanted).where(_among(dialect, ROLLUPS))
+    """Not by the cube: without statistics of a new bucket PostgreSQL would read all of it by the primary key, and filter."""
+    sketches = (ROLLUPS.c.latency_sketch, ROLLUPS.c.users_sketch, ROLLUPS.c.verdict_sketch)
+    wanted = (ROLLUPS.c.cube, ROLLUPS.c.series_id, *sketches)
+    place = (ROLLUPS.c.grain_s == bindparam("grain_s")) & (ROLLUPS.c.bucket_unix_s == bindparam("bucket"))
+    return select(*wanted).where(database.among(dialect, ROLLUPS.c.series_id, "series_ids"), place)
 
 
 @cache

@@ -22,7 +22,7 @@ COUNTERS = (
     *("priced", "cost_nanousd", "first_byte_count", "first_byte_us_sum"),
 )
 # The cubes that rollups are kept in, and the grains of each. What tells series apart: store/tables/rollups.py.
-CUBES = {"traffic": GRAINS_S, "users": (HOUR_S, DAY_S), "full": GRAINS_S}
+CUBES = {"tenants": GRAINS_S, "traffic": GRAINS_S, "users": (HOUR_S, DAY_S), "full": GRAINS_S}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from sidecar.policy import Policy, parse_policy
+from sidecar.policy import Compiled, Policy, parse_policy
 
 log = logging.getLogger("douane.policy")
 
@@ -28,7 +28,14 @@ class PolicyFile:
         self._defaults = defaults
         self._count = count
         self._text = self._read()
-        self.current = parse_policy(self._text, defaults)
+        self._use(parse_policy(self._text, defaults))
+
+    def of(self, _tenant: str) -> Compiled:
+        """Return the policy in force, compiled: the file's is every tenant's."""
+        return self._compiled
+
+    def _use(self, policy: Policy) -> None:
+        self._compiled, self.current = Compiled(policy), policy
 
     def _read(self) -> str:
         if self._path is None:
@@ -45,7 +52,7 @@ class PolicyFile:
             if text == self._text:
                 return False
             self._text = text
-            self.current = parse_policy(text, self._defaults)
+            self._use(parse_policy(text, self._defaults))
         except (OSError, ValueError) as error:
             self._refused(error)
             return False

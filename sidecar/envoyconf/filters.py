@@ -47,6 +47,7 @@ READ_HEADERS = (
     "x-goog-api-key",
     "content-type",
     "content-encoding",
+    "x-stainless-retry-count",
 )
 _REQUEST_ATTRIBUTES = (
     "request.path",

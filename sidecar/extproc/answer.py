@@ -8,7 +8,6 @@ Never: decides what an event means in a state; the table in exchange.py does.
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -18,16 +17,18 @@ from sidecar.extproc.estimate import estimated
 from sidecar.extproc.events import Answer, AnswerHead, Phase, Proceed, Refuse, ResponseBody
 from sidecar.extproc.gate import Gate
 from sidecar.extproc.rewrite import Editor, MakeEditor, Rewriter
+from sidecar.extproc.ruling import Ruling
 from sidecar.extproc.surroundings import Surroundings
 from sidecar.inflate import Inflater
 from sidecar.leaks import Chain, Find, Originals, PutBack, TakeOut
-from sidecar.pipeline import without
 from sidecar.policy import Policy, refuses_answer
+from sidecar.policy.exceptions import Waived
 from sidecar.protocols import protocol_for, reader_for, websocket
 from sidecar.protocols.frames import Frame, SseFrames
 from sidecar.protocols.reading import AnswerReader, Seen
 from sidecar.protocols.wire import Refused
 from sidecar.refusal import refused
+from sidecar.reweigh import without
 from sidecar.types import (
     Action,
     Assessment,
@@ -49,6 +50,7 @@ from sidecar.types import (
 _SILENCE_US = 5_000_000
 _STILL_HERE = b": the answer is being inspected\n\n"
 _NOTHING = LlmReply()
+_NOT_READ = "not fully inspected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,22 @@ class Request:
     """What the answer to a request needs to know of it. unasked: we asked for a usage chunk that the client did not ask for."""
 
     verdict: Verdict
-    policy: Policy
+    ruling: Ruling
     around: Surroundings
-    originals: Mapping[str, str]
     unasked: bool = False
+
+    @property
+    def policy(self) -> Policy:
+        """What of the policy holds."""
+        return self.ruling.caller.in_force.policy
+
+    def waived(self, assessment: Assessment, at_us: int) -> Waived:
+        """Return what a piece of the answer weighs after the policy's exceptions."""
+        return self.ruling.caller.in_force.waivers.waive(assessment, at_us + self.around.wall_offset_us)
+
+    def refuses(self, assessment: Assessment) -> bool:
+        """Tell whether an answer that weighs so much is kept from its client."""
+        return refuses_answer(assessment, self.policy, self.ruling.bar)
 
 
 class IncomingAnswer:
@@ -115,13 +129,13 @@ class IncomingAnswer:
     def expect(self, request: Request) -> None:
         """Prepare for the answer to a request: leaks taken out, originals of its pseudonyms put back, the hold window."""
         self._request = request
-        policy, around = request.policy, request.around
-        if request.originals or self._redacted:
+        policy, around, originals = request.policy, request.around, request.ruling.originals
+        if originals or self._redacted:
             find = around.pipeline.leak_finder(self._redacted) if self._redacted else None
-            self._make = _editors(Originals(request.originals), find, self._taken)
+            self._make = _editors(Originals(originals), find, self._taken)
             self._rewriter = Rewriter(self._make)
         if policy.holds_answers and not websocket.matches(request.verdict.head):
-            self._gate = Gate(self._look(request), policy.leak_budget, lambda seen: refuses_answer(seen, policy))
+            self._gate = Gate(self._look(request), policy.leak_budget, request.refuses, strict=_strict(policy))
 
     @property
     def _redacted(self) -> frozenset[ThreatType]:
@@ -130,7 +144,7 @@ class IncomingAnswer:
 
     def _look(self, request: Request) -> "_Look":
         context = contextual.for_reply(request.verdict.inspection.message, request.policy.canaries)
-        return _Look(request.around, request.policy.deadline_ms * 1000, context, self._redacted)
+        return _Look(request, request.policy.deadline_ms * 1000, context, self._redacted)
 
     def comes_whole(self, head: AnswerHead) -> bool:
         """Take the answer's head; tell whether Envoy shall collect the body: what is no stream can still become a 403."""
@@ -200,7 +214,7 @@ class IncomingAnswer:
         gate, reader = self._gate, self._reader
         if gate is None or gate.hit is None or self._refused is not None or reader is None or reader.framing is None:
             return b""
-        self._refused = self._told(gate.hit.assessment, gate.hit.failure)
+        self._refused = self._told(gate.hit.assessment, gate.hit.failure, unread=gate.hit.unread)
         events = protocol_for(self._head).stream_refusal(self._refused)
         return reader.framing.closing([(event.name, event.data) for event in events], begun=gate.begun)
 
@@ -212,11 +226,10 @@ class IncomingAnswer:
     def _head(self) -> Head:
         return self._request.verdict.head if self._request is not None else Head()
 
-    def _told(self, assessment: Assessment, failure: InspectionFailed | None) -> Refused:
+    def _told(self, assessment: Assessment, failure: InspectionFailed | None, *, unread: bool = False) -> Refused:
         kinds = ", ".join(dict.fromkeys(threat.finding.type.value for threat in assessment.threats))
-        message = (
-            f"answer refused: {kinds}" if failure is None else f"answer refused: inspection failed: {failure.kind}"
-        )
+        why = _NOT_READ if unread else kinds if failure is None else f"inspection failed: {failure.kind}"
+        message = f"answer refused: {why}"
         decision_id = self._request.verdict.decision_id if self._request is not None else ""
         return refused(decision_id, 403 if failure is None else 503, message, assessment, failure)
 
@@ -274,11 +287,13 @@ class IncomingAnswer:
         deadline_us = ending.at_us + policy.deadline_ms * 1000
         context = contextual.for_reply(verdict.inspection.message if verdict else None, policy.canaries)
         assessment, coverage = around.pipeline.inspect_reply(reply, self.body_bytes, deadline_us, context)
+        waived = Waived(assessment) if self._request is None else self._request.waived(assessment, ending.at_us)
+        assessment = waived.assessment
         self._judge(assessment, coverage)
         request_score = verdict.inspection.assessment.score if verdict else 0.0
         aborted = ending.aborted
         sent = (f"{self.frames_bytes} bytes of frames from the client were not scanned",) if self.frames_bytes else ()
-        reasons = (*assessment.reasons, *self._reasons(), *sent)
+        reasons = (*assessment.reasons, *waived.reasons, *self._reasons(), *sent)
         refused_with = self._refused.status if self._refused is not None and self.head.held else 0
         return Completion(
             outcome=Outcome.CLIENT_ABORTED if aborted else self.outcome,
@@ -312,22 +327,31 @@ class IncomingAnswer:
         if any(item.reason is UnscannedReason.FAILURE for item in coverage.unscanned):
             failure = InspectionFailed(FailureKind.DEADLINE, "the answer was not inspected in time")
             self._refused = self._told(Assessment(), failure)
-        elif refuses_answer(weighed, self._request.policy):
+        elif self._request.refuses(weighed):
             self._refused = self._told(weighed, None)
+        elif not coverage.complete and _strict(self._request.policy):
+            self._refused = self._told(Assessment(), None, unread=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
     """Judges one text of an answer that is still coming; gate.Look."""
 
-    around: Surroundings
+    request: Request
     deadline_us: int
     context: tuple[Detector, ...]
     redacted: frozenset[ThreatType]
 
     def __call__(self, segment: Segment) -> Assessment | InspectionFailed:
-        pipeline = self.around.pipeline
-        return pipeline.weigh(segment, pipeline.now_us() + self.deadline_us, self.context, self.redacted)
+        pipeline = self.request.around.pipeline
+        now_us = pipeline.now_us()
+        seen = pipeline.weigh(segment, now_us + self.deadline_us, self.context, self.redacted)
+        return seen if isinstance(seen, InspectionFailed) else self.request.waived(seen, now_us).assessment
+
+
+def _strict(policy: Policy) -> bool:
+    """Tell whether what cannot be read is refused."""
+    return policy.unscanned is Action.DENY
 
 
 def _is_usage(item: Seen) -> bool:

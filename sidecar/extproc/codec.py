@@ -29,6 +29,7 @@ from sidecar.types import Head
 
 _NAMESPACE = "envoy.filters.http.ext_proc"
 _HEADER = "request.headers['"
+_PATIENCE_S = 60  # MAX_RETRY_AFTER_DELAY of openai/_constants.py
 
 
 def read(request: pb.ProcessingRequest, at_us: int) -> Event:
@@ -116,10 +117,24 @@ def write(answer: Answer) -> bytes:
 
 
 def _refusal(answer: Refuse) -> bytes:
-    headers = [("content-type", "application/json"), ("x-douane-decision-id", answer.decision_id)]
+    headers = [("content-type", "application/json"), ("x-douane-decision-id", answer.decision_id), *_waiting(answer)]
     immediate = pb.ImmediateResponse(body=answer.body, details=REFUSAL_DETAILS, headers=_mutation(headers))
     immediate.status.code = answer.status
     return pb.ProcessingResponse(immediate_response=immediate).SerializeToString()
+
+
+def _waiting(answer: Refuse) -> list[tuple[str, str]]:
+    """Return what tells a client, and the SDK in it, when to try again.
+
+    SDKs of OpenAI, Anthropic and Cohere read retry-after-ms before retry-after. OpenAI's takes a wait of more than a minute for
+    none and tries again within seconds; Anthropic's sleeps for as long as it is told. x-should-retry: false has both give the
+    error to the program, which can do something better.
+    Source: _base_client.py of openai 3.54 and anthropic 2.13, http_client.py of cohere 7.3.
+    """
+    if not answer.wait_s:
+        return []
+    headers = [("retry-after", str(answer.wait_s)), ("retry-after-ms", str(answer.wait_s * 1000))]
+    return headers if answer.wait_s <= _PATIENCE_S else [*headers, ("x-should-retry", "false")]
 
 
 def _rewrite(answer: Proceed) -> bytes:

@@ -15,11 +15,11 @@ BYTES_PER_TOKEN = 4
 
 def estimated(message: LlmMessage, reply: LlmReply) -> Usage | None:
     """Return the estimated tokens of an exchange. Bounds: linear in its text."""
-    completion = _tokens(reply.segments)
+    completion = tokens(reply.segments)
     if not completion:
         return None
-    prompt = _tokens(message.segments)
-    reasoning = _tokens(segment for segment in reply.segments if segment.surface is Surface.REASONING)
+    prompt = tokens(message.segments)
+    reasoning = tokens(segment for segment in reply.segments if segment.surface is Surface.REASONING)
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
@@ -29,6 +29,7 @@ def estimated(message: LlmMessage, reply: LlmReply) -> Usage | None:
     )
 
 
-def _tokens(segments: Iterable[Segment]) -> int:
+def tokens(segments: Iterable[Segment]) -> int:
+    """Return the estimated tokens of texts. Bounds: linear."""
     size = sum(len(segment.text.encode("utf-8", "surrogatepass")) for segment in segments)
     return -(-size // BYTES_PER_TOKEN)

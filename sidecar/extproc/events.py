@@ -150,11 +150,12 @@ class Proceed:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer the client ourselves."""
+    """Answer the client ourselves. wait_s is after how many seconds it may try again, 0 where waiting does not help."""
 
     status: int
     body: bytes
     decision_id: str
+    wait_s: int = 0
 
 
 Answer = Proceed | Refuse

@@ -15,7 +15,7 @@ The verdict is written before it leaves; the completion before the last byte is 
 it has been fed end the answer, the record is completed with that chunk and not with the empty one behind it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 
@@ -38,20 +38,21 @@ from sidecar.extproc.events import (
     Step,
     Unwritten,
 )
-from sidecar.extproc.surroundings import Surroundings
-from sidecar.extproc.translate import aimed, mission_answer, provider_call, usage_asked, without_leaks
+from sidecar.extproc.ruling import Caller, Received, Ruling, called, outcome_of, place_of, ruled, settled
+from sidecar.extproc.surroundings import Policies, Surroundings
+from sidecar.extproc.translate import aimed, mission_answer, provider_call, usage_asked
 from sidecar.inflate import NotInflated
-from sidecar.pipeline import Pipeline, uninspected
-from sidecar.policy import Policy, decide, on_failure, refusal_of
+from sidecar.pipeline import NOTHING_READ, Pipeline, uninspected
+from sidecar.policy import Compiled, on_failure, refusal_of
 from sidecar.protocols import generate, websocket
 from sidecar.types import (
-    Action,
     Completion,
     Decision,
     FailureKind,
     Head,
     Inspection,
     InspectionFailed,
+    LlmMessage,
     Outcome,
     Verdict,
 )
@@ -69,19 +70,21 @@ class State(StrEnum):
 
 
 class Exchange:
-    """One stream of Envoy's. It keeps the policy snapshot and the rules it began with."""
+    """One stream of Envoy's. It keeps the policy and the rules it began with."""
 
     __slots__ = (
         "_answer",
         "_around",
+        "_compiled",
         "_data",
         "_edited",
         "_head",
         "_inspection_us",
-        "_originals",
         "_phase",
+        "_policies",
         "_policy",
         "_route",
+        "_ruling",
         "_started_us",
         "_target",
         "_verdict",
@@ -90,11 +93,13 @@ class Exchange:
         "state",
     )
 
-    def __init__(self, decision_id: str, policy: Policy, around: Surroundings) -> None:
+    def __init__(self, decision_id: str, policies: Policies, around: Surroundings) -> None:
         self.decision_id = decision_id
         self.state = State.OPEN
         self.sent_us = 0  # when the verdict left, spool included; the server says so
-        self._policy = policy
+        self._policies = policies
+        self._compiled: Compiled = policies.of("")
+        self._policy = self._compiled.base.policy
         self._around = around
         self._head = Head()
         self._route = ""
@@ -102,7 +107,7 @@ class Exchange:
         self._phase = Phase.REQUEST_BODY
         self._target: generate.Target | None = None
         self._edited = False
-        self._originals: Mapping[str, str] = {}
+        self._ruling: Ruling | None = None
         self._verdict: Verdict | None = None
         self._answer = IncomingAnswer()
         self._started_us = 0
@@ -141,6 +146,10 @@ class Exchange:
 
     def _begin(self, at_us: int, head: Head, route: str) -> None:
         self._started_us, self._head, self._route = at_us, head, route
+        self._compiled = self._policies.of(self._around.identifier.tenant(head))
+        self._policy = self._compiled.base.policy
+        if self._compiled.has_early:
+            self._policy = self._compiled.early(self._caller(NOTHING_READ).facts)
 
     def _ask(self, data: bytes, phase: Phase) -> Step:
         self.state, self._data, self._phase = State.INSPECTING, data, phase
@@ -158,67 +167,58 @@ class Exchange:
             self._data, self._edited, inspection = inspection.plain, True, replace(inspection, plain=None)
         if inspection.message.protocol == generate.NAME:
             inspection, self._target = aimed(inspection, self._around)
-        if inspection.failure is not None:
-            decision = on_failure(inspection.failure, self._policy)
-        else:
-            decision = decide(inspection.assessment, inspection.coverage, self._policy)
-        if decision.applied is Action.REDACT:
-            inspection, decision = self._edit(inspection, decision)
-        return self._decided(inspection, decision, event.at_us)
+        return self._decided(inspection, event.at_us)
 
-    def _edit(self, inspection: Inspection, decision: Decision) -> tuple[Inspection, Decision]:
-        """Take the leaks out of the body; where that cannot be done the failure policy answers."""
-        tenant = self._around.identifier.identify(self._head, inspection.message.user).tenant
-        edited = without_leaks(self._data, inspection, decision, (self._policy, tenant, self._around.identifier.digest))
-        if edited.data is not None:
-            self._data, self._edited, self._originals = edited.data, True, edited.originals
-        return edited.inspection, edited.decision
-
-    def _decided(self, inspection: Inspection, decision: Decision, at_us: int) -> Step:
+    def _decided(self, inspection: Inspection, at_us: int) -> Step:
+        received = Received(self._head, self._data, inspection, self._place(), at_us + self._around.wall_offset_us)
+        ruling = self._ruling = ruled(received, self._compiled, self._around)
+        inspection, decision, self._policy = ruling.inspection, ruling.decision, ruling.caller.in_force.policy
+        if ruling.data is not None:
+            self._data, self._edited = ruling.data, True
         if inspection.failure is not None and self._head.endpoint == generate.PATH and self._target is None:
             # What cannot be translated cannot be passed on, in observe mode either; the record says what was done.
             decision = refusal_of(inspection.failure, self._policy)
-        self._verdict = self._verdict_of(inspection, decision, self._outcome(inspection, decision), at_us)
+        self._verdict = self._verdict_of(inspection, decision, outcome_of(inspection, decision), at_us)
         if decision.refuses:
-            answer: Answer = Refuse(decision.status, self._around.refusal(self._verdict), self.decision_id)
+            self._around.budgets.give_back(ruling.grant)
+            answer: Answer = self._refuse(self._verdict)
         else:
             answer = self._forward()
         self.state = State.CLOSED if decision.refuses else State.FORWARDED
         return Step(save=self._verdict, answer=answer)
 
-    @staticmethod
-    def _outcome(inspection: Inspection, decision: Decision) -> Outcome:
-        if not decision.refuses:
-            return Outcome.PENDING
-        return Outcome.FAILED if inspection.failure is not None else Outcome.DENIED
+    def _refuse(self, verdict: Verdict) -> Refuse:
+        decision = verdict.decision
+        return Refuse(decision.status, self._around.refusal(verdict), self.decision_id, decision.wait_s)
+
+    def _caller(self, message: LlmMessage) -> Caller:
+        return called(self._head, message, self._place(), self._compiled, self._around)
 
     def _verdict_of(self, inspection: Inspection, decision: Decision, outcome: Outcome, at_us: int) -> Verdict:
         door, provider = self._place()
-        pending = outcome is Outcome.PENDING
+        pending, ruling = outcome is Outcome.PENDING, self._ruling
+        caller = ruling.caller if ruling is not None else self._caller(inspection.message)
         return Verdict(
             decision_id=self.decision_id,
             head=self._head,
             door=door,
             provider=provider,
-            identity=self._around.identifier.identify(self._head, inspection.message.user),
+            identity=caller.identity,
             inspection=inspection,
             decision=decision,
             outcome=outcome,
-            policy_version=self._policy.version,
+            policy_version=caller.in_force.policy.version,
             ruleset_version=self._around.pipeline.ruleset.version,
             capture=self._policy.content_capture,
             started_unix_us=self.started_unix_us,
             inspect_us=self._inspection_us,
             verdict_us=at_us - self._started_us,
             http_status=0 if pending else decision.status,
+            waived=ruling.waived if ruling is not None else (0, 0),
         )
 
     def _place(self) -> tuple[str, str]:
-        """Return door and provider, as the route's name says: gateway/openai/careful, generate."""
-        door, _, rest = self._route.partition("/")
-        if self._target is not None:
-            return door, self._target.provider
-        return door or "gateway", rest.partition("/")[0]
+        return place_of(self._route, self._target)
 
     def _forward(self) -> Proceed:
         """Let the request go; a /generate call becomes the provider's own."""
@@ -231,8 +231,8 @@ class Exchange:
             size = (("content-length", str(len(data))),)
             answer = Proceed(self._phase, data, size, without=("content-encoding",))
         self._data = b""
-        if self._verdict is not None:
-            self._answer.expect(Request(self._verdict, self._policy, self._around, self._originals, asking is not None))
+        if self._verdict is not None and self._ruling is not None:
+            self._answer.expect(Request(self._verdict, self._ruling, self._around, asking is not None))
         return answer
 
     def _unwritten(self, event: Unwritten) -> Step:
@@ -242,10 +242,10 @@ class Exchange:
         if not decision.refuses or self._verdict is None:
             return Step()
         self.state = State.CLOSED
-        refused = replace(
-            self._verdict, decision=decision, inspection=replace(self._verdict.inspection, failure=failure)
-        )
-        return Step(answer=Refuse(decision.status, self._around.refusal(refused), self.decision_id))
+        if self._ruling is not None:
+            self._around.budgets.give_back(self._ruling.grant)
+        inspection = replace(self._verdict.inspection, failure=failure)
+        return Step(answer=self._refuse(replace(self._verdict, decision=decision, inspection=inspection)))
 
     def _response_headers(self, event: ResponseHeaders) -> Step:
         self.state, self._answer.head = State.ANSWERING, event.answer
@@ -296,7 +296,10 @@ class Exchange:
         """Return the second half of the record. The answer may have more bytes to come only if its reader is complete."""
         self.state = State.CLOSED if self._verdict is None else State.ANSWERING
         ending = Ending(at_us, self._started_us, self.sent_us, aborted)
-        return self._answer.complete(ending, self._verdict, self._policy, self._around)
+        completion = self._answer.complete(ending, self._verdict, self._policy, self._around)
+        if self._ruling is not None:
+            settled(self._ruling, completion, at_us + self._around.wall_offset_us, self._around)
+        return completion
 
     def _left(self, event: Ended) -> Step:
         """The stream closed before the answer ended."""
@@ -318,7 +321,7 @@ class Exchange:
         if not self._started_us:
             return Step()
         inspection = uninspected(_LEFT, len(self._data))
-        decision = on_failure(_LEFT, self._policy)
+        decision = on_failure(_LEFT, self._caller(NOTHING_READ).in_force.policy)
         verdict = self._verdict_of(inspection, decision, Outcome.CLIENT_ABORTED, event.at_us)
         return Step(save=replace(verdict, http_status=0))
 
@@ -334,7 +337,7 @@ class Exchange:
         if self.state is State.OPEN:
             self._begin(event.at_us, event.head, event.route)
         self._answer.head = answer = event.answer or AnswerHead()
-        found = unseen.judged(answer, self._answer.outcome, self._policy)
+        found = unseen.judged(answer, self._answer.outcome, self._caller(NOTHING_READ).in_force.policy)
         verdict = self._verdict_of(found.inspection, found.decision, found.outcome, event.at_us)
         self._verdict = replace(verdict, http_status=answer.status)
         self.state = State.CLOSED
@@ -354,8 +357,7 @@ class Exchange:
         if self.state in _DECIDED:
             return Step()
         self._started_us = self._started_us or at_us
-        inspection = uninspected(failure, len(self._data))
-        return self._decided(inspection, on_failure(failure, self._policy), at_us)
+        return self._decided(uninspected(failure, len(self._data)), at_us)
 
 
 _DECIDED = (State.FORWARDED, State.ANSWERING, State.CLOSED)

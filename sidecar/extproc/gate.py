@@ -38,11 +38,15 @@ Look = Callable[[Segment], Assessment | InspectionFailed]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Why an answer ends here. leaked is how many characters of what was found had left, at most the budget."""
+    """Why an answer ends here. leaked is how many characters of what was found had left, at most the budget.
+
+    unread: a part of it is no text, and the policy refuses what cannot be read.
+    """
 
     assessment: Assessment
     failure: InspectionFailed | None = None
     leaked: int = 0
+    unread: bool = False
 
 
 @dataclass(slots=True)
@@ -69,15 +73,16 @@ class _Held:
 
 
 class Gate:
-    """Holds one answer. budget is in characters; refuses says whether what a look saw must not go on."""
+    """Holds one answer. budget is in characters; refuses says whether what a look saw must not go on; strict: nor no text."""
 
-    __slots__ = ("_budget", "_held", "_hold", "_look", "_refuses", "_texts", "_total", "begun", "hit")
+    __slots__ = ("_budget", "_held", "_hold", "_look", "_refuses", "_strict", "_texts", "_total", "begun", "hit")
 
-    def __init__(self, look: Look, budget: int, refuses: Callable[[Assessment], bool]) -> None:
+    def __init__(self, look: Look, budget: int, refuses: Callable[[Assessment], bool], *, strict: bool = False) -> None:
         self._look = look
         self._budget = min(budget, WINDOW)
         self._hold = WINDOW - self._budget
         self._refuses = refuses
+        self._strict = strict
         self._texts: dict[Hashable, _Text] = {}
         self._held: deque[_Held] = deque()
         self._total = 0
@@ -94,6 +99,8 @@ class Gate:
             self._held.append(_Held(item.frame, marks))
             if item.frame.lost and self.hit is None:
                 self.hit = Hit(Assessment(), _LOST)
+            if self._strict and self.hit is None and item.delta is not None and item.delta.unscanned:
+                self.hit = Hit(Assessment(), unread=True)
         for text in tuple(self._texts.values()):
             if self.hit is None and (text.end - text.judged >= STEP or (over and text.end > text.judged)):
                 self.hit = self._judge(text)

@@ -42,7 +42,7 @@ def without_leaks(data: bytes, inspection: Inspection, decision: Decision, by: t
     Where that cannot be done the failure policy's decision is in the place of the one given.
     """
     policy, tenant, digest = by
-    made = replaced(inspection.assessment.found, policy.leaks, tenant, digest)
+    made = replaced(inspection.assessment.found, policy.treatment, tenant, digest)
     if not made.edits:
         done = Action.ALLOW if inspection.coverage.complete else Action.ALLOW_UNSCANNED
         return Edited(inspection, replace(decision, applied=done, would_be=done))

@@ -14,7 +14,16 @@ import msgspec
 
 from sidecar.protocols.json_body import MalformedBody, leaves
 from sidecar.protocols.parts import Found, Holder, Rules, read_error, walked
-from sidecar.protocols.values import added, index_of, number_of, object_of, objects_of, read_object, text_of
+from sidecar.protocols.values import (
+    added,
+    index_of,
+    most_tokens,
+    number_of,
+    object_of,
+    objects_of,
+    read_object,
+    text_of,
+)
 from sidecar.protocols.wire import Delta, Piece, Refused, StreamEvent
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Usage
 
@@ -91,6 +100,7 @@ def read_conversation(body: dict[str, Any], protocol: str, model: str = "", *, s
         protocol=protocol,
         segments=tuple(found.segments),
         model=text_of(body.get("model")) or model,
+        max_tokens=most_tokens(body),
         stream=streamed or body.get("stream") is True,
         messages=count,
         user=text_of(object_of(body.get("metadata")).get("user_id")),
@@ -122,6 +132,7 @@ def _read_batch(body: dict[str, Any]) -> LlmMessage:
         segments=tuple(found.segments),
         model=text_of(params[0].get("model")) if params else "",
         messages=count,
+        max_tokens=added(*(most_tokens(one) for one in params)) if params else None,
         user=next((user for p in params if (user := text_of(object_of(p.get("metadata")).get("user_id")))), ""),
         unscanned=tuple(found.unscanned),
     )

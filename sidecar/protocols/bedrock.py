@@ -20,7 +20,16 @@ from sidecar.protocols import anthropic_messages, bedrock_models
 from sidecar.protocols.aws_frames import AwsFrames
 from sidecar.protocols.json_body import leaves
 from sidecar.protocols.parts import Found, Holder, Rules, walked
-from sidecar.protocols.values import added, index_of, number_of, object_of, objects_of, read_object, text_of
+from sidecar.protocols.values import (
+    added,
+    index_of,
+    most_tokens,
+    number_of,
+    object_of,
+    objects_of,
+    read_object,
+    text_of,
+)
 from sidecar.protocols.wire import Delta, Piece, Refused, StreamEvent
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Usage
 
@@ -113,6 +122,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:
         protocol=NAME,
         segments=tuple(found.segments),
         model=model,
+        max_tokens=most_tokens(body),
         stream=streamed,
         messages=len(turns),
         unscanned=tuple(found.unscanned),

@@ -13,7 +13,7 @@ import msgspec
 
 from sidecar.protocols.json_body import MalformedBody, leaves
 from sidecar.protocols.parts import Found, Holder, Rules, read_error, walked
-from sidecar.protocols.values import index_of, number_of, object_of, objects_of, read_object, text_of
+from sidecar.protocols.values import index_of, most_tokens, number_of, object_of, objects_of, read_object, text_of
 from sidecar.protocols.wire import Delta, Piece, Refused, StreamEvent
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Usage
 
@@ -82,6 +82,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:  # noqa: ARG001 - the s
         protocol=NAME,
         segments=tuple(found.segments),
         model=text_of(body.get("model")),
+        max_tokens=most_tokens(body),
         stream=body.get("stream") is True,
         messages=len(messages) + (name == "chat_history"),
         unscanned=tuple(found.unscanned),

@@ -14,7 +14,16 @@ import msgspec
 
 from sidecar.protocols.frames import ArrayFrames
 from sidecar.protocols.parts import Found, Holder, Rules, read_error, walked
-from sidecar.protocols.values import added, index_of, number_of, object_of, objects_of, read_object, text_of
+from sidecar.protocols.values import (
+    added,
+    index_of,
+    most_tokens,
+    number_of,
+    object_of,
+    objects_of,
+    read_object,
+    text_of,
+)
 from sidecar.protocols.wire import Delta, Piece, Refused, StreamEvent
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned, Usage
 
@@ -108,6 +117,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:
         protocol=NAME,
         segments=tuple(found.segments),
         model=named[1] if named else "",
+        max_tokens=most_tokens(body),
         stream=head.endpoint.endswith(":streamGenerateContent"),
         messages=len(turns),
         unscanned=tuple(found.unscanned),
@@ -203,8 +213,13 @@ def refusal(refused: Refused) -> Mapping[str, Any]:
         "domain": "douane",
         "metadata": {key: _word(value) for key, value in refused.details.items()},
     }
+    details: list[dict[str, Any]] = [info]
+    if (
+        wait_s := refused.details.get("retry_after_s")
+    ) is not None:  # where Google's clients look (google/rpc/error_details.proto)
+        details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{wait_s}s"})
     status = _STATUS.get(refused.kind, "UNAVAILABLE")
-    return {"error": {"code": refused.status, "message": refused.message, "status": status, "details": [info]}}
+    return {"error": {"code": refused.status, "message": refused.message, "status": status, "details": details}}
 
 
 def _word(value: Any) -> str:

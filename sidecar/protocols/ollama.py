@@ -13,7 +13,7 @@ import msgspec
 from sidecar.protocols.frames import LineFrames
 from sidecar.protocols.json_body import MalformedBody
 from sidecar.protocols.parts import Found, Holder, Rules, read_error, walked
-from sidecar.protocols.values import number_of, object_of, objects_of, read_object, text_of
+from sidecar.protocols.values import most_tokens, number_of, object_of, objects_of, read_object, text_of
 from sidecar.protocols.wire import Delta, Piece, Refused, StreamEvent
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Usage
 
@@ -69,6 +69,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:
         protocol=NAME,
         segments=tuple(found.segments),
         model=text_of(body.get("model")),
+        max_tokens=most_tokens(body),
         stream=head.endpoint.endswith(_STREAMED) and body.get("stream") is not False,
         messages=len(messages),
         unscanned=tuple(found.unscanned),

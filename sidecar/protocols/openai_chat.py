@@ -8,7 +8,7 @@ from typing import Any
 
 from sidecar.protocols import openai_choices, openai_errors
 from sidecar.protocols.json_body import MalformedBody, leaves, load
-from sidecar.protocols.values import is_bytes, model_of, named_user, read_object, text_of
+from sidecar.protocols.values import is_bytes, model_of, most_tokens, named_user, read_object, text_of
 from sidecar.types import Head, LlmMessage, Segment, Surface, Unscanned, UnscannedReason
 
 NAME = "openai_chat"
@@ -73,6 +73,7 @@ def read_conversation(body: dict[str, Any], protocol: str, head: Head) -> LlmMes
         stream=body.get("stream") is True,
         messages=len(messages),
         user=named_user(body),
+        max_tokens=most_tokens(body),
         unscanned=tuple(unscanned),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sidecar.protocols import openai_chat, openai_choices, openai_errors
 from sidecar.protocols.json_body import leaves
-from sidecar.protocols.values import binary, model_of, named_user, read_object, segments_of
+from sidecar.protocols.values import binary, model_of, most_tokens, named_user, read_object, segments_of
 from sidecar.types import Head, LlmMessage, Segment, Surface
 
 NAME = "openai_completions"
@@ -46,6 +46,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:
         stream=body.get("stream") is True,
         messages=len(prompts),
         user=named_user(body),
+        max_tokens=most_tokens(body),
         unscanned=binary([_BYTES_PER_NUMBER * _numbers(prompt)]),
     )
 

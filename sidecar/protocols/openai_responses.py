@@ -15,7 +15,7 @@ import msgspec
 from sidecar.protocols import openai_errors, openai_items
 from sidecar.protocols.json_body import MalformedBody, leaves
 from sidecar.protocols.openai_items import holds_bytes, surface_of
-from sidecar.protocols.values import binary, model_of, named_user, object_of, read_object, text_of
+from sidecar.protocols.values import binary, model_of, most_tokens, named_user, object_of, read_object, text_of
 from sidecar.protocols.wire import Refused, StreamEvent
 from sidecar.types import Head, LlmMessage, LlmReply, Segment, Surface, Unscanned
 
@@ -68,6 +68,7 @@ def read_request(data: bytes, head: Head) -> LlmMessage:
         stream=body.get("stream") is True,
         messages=len(items) or int(bool(given)),  # a plain number: a DecisionRecord takes no bool
         user=named_user(body),
+        max_tokens=most_tokens(body),
         unscanned=tuple(unscanned),
     )
 

@@ -110,6 +110,27 @@ def model_of(body: Mapping[str, Any], head: Head) -> str:
     return text_of(body.get("model")) or (named[1] if named else "")
 
 
+# Where a request says how many tokens its answer may have at most: the name itself, or the object it stands in first.
+# Source: API references of OpenAI (chat, responses), Anthropic, Cohere, Gemini, Bedrock, Ollama; read 2026-11.
+_MOST = (
+    *("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample", "max_gen_len", "maxTokens"),
+    *("num_predict", "maxOutputTokens", "max_new_tokens", "maxTokenCount"),
+)
+_ANSWERS = ("n", "candidateCount", "candidate_count")
+_MOST_IN = ("generationConfig", "generation_config", "inferenceConfig", "textGenerationConfig", "options")
+
+
+def most_tokens(body: Mapping[str, Any]) -> int | None:
+    """Return how many tokens an answer may have at most, as its request says; None where it does not.
+
+    Shape: of several numbers the largest; where several answers are asked for each may have as many.
+    """
+    places = (body, *(object_of(body.get(name)) for name in _MOST_IN if name in body))
+    told = [number for place in places for name in _MOST if (number := number_of(place.get(name))) is not None]
+    answers = [number for place in places for name in _ANSWERS if (number := number_of(place.get(name)))]
+    return max(told) * max(answers, default=1) if told else None
+
+
 def binary(sizes: Iterable[int]) -> tuple[Unscanned, ...]:
     """Return bytes that are no text as what was not scanned."""
     return tuple(Unscanned(UnscannedReason.BINARY, size) for size in sizes if size)

@@ -21,6 +21,7 @@ from sidecar.types import (
     ContentCapture,
     Coverage,
     Finding,
+    Head,
     Segment,
     Surface,
     Threat,
@@ -30,6 +31,9 @@ from sidecar.types import (
 
 _MAX_TEXT = 64 * 1024  # code points of captured content per direction
 _MAX_NAME = 256
+# Sent by the SDKs that Stainless generates, OpenAI's and Anthropic's first. Source: _base_client.py of openai 3.54, anthropic 2.13.
+RETRY_HEADER = "x-stainless-retry-count"
+_MAX_ATTEMPT, _ATTEMPT_DIGITS = 1_000, 9
 _MAX_THREATS = 64  # a hostile prompt could hold thousands; the score counts them all, the record shows the first
 
 
@@ -74,6 +78,7 @@ def verdict_bytes(verdict: Verdict, sidecar: str, digest: Digest) -> bytes:
             service_account=identity.service_account,
             source_address=identity.source_address,
             key_fingerprint=identity.key_fingerprint,
+            team=_name(identity.team),
         ),
         provider=verdict.provider,
         model=_name(message.model),
@@ -95,6 +100,7 @@ def verdict_bytes(verdict: Verdict, sidecar: str, digest: Digest) -> bytes:
         sidecar=sidecar,
         messages=message.messages,
         prompt_chars=sum(len(segment.text) for segment in message.segments),
+        attempt=_attempt(verdict.head),
     )
     if inspection.failure is not None:
         record.failure = _FAILURE[inspection.failure.kind]
@@ -171,6 +177,12 @@ def _threat(threat: Threat, digest: Digest) -> pb.Threat:
     )
 
 
+def _attempt(head: Head) -> int:
+    """Return which retry of its client this is: 0 for the first try, and for clients that do not say."""
+    told = head.headers.get(RETRY_HEADER, "")
+    return min(int(told), _MAX_ATTEMPT) if told.isascii() and told.isdecimal() and len(told) <= _ATTEMPT_DIGITS else 0
+
+
 def _mask(path: str) -> str:
     """Keep a path's shape: keys of more than 32 characters may be content."""
     return "/".join(step if len(step) <= 32 else f"({len(step)} characters)" for step in path.split("/"))[:128]
@@ -215,7 +227,8 @@ def _capture(
         return
     try:
         found: dict[Segment, list[Finding]] = {}
-        for segment, finding in assessment.found if capture is ContentCapture.REDACTED else ():
+        every = (*assessment.found, *assessment.ignored)
+        for segment, finding in every if capture is ContentCapture.REDACTED else ():
             found.setdefault(segment, []).append(finding)
         kept = (segment for segment in segments if segment.surface is not Surface.REASONING)
         parts = (redact(s.text, found[s]) if s in found else s.text for s in kept)

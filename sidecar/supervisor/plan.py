@@ -22,7 +22,6 @@ from sidecar.policy import Policy, UnknownHosts
 from sidecar.supervisor.child import Child
 from sidecar.supervisor.health import http_ok, port_open, socket_open, taken_port
 from sidecar.telemetry import forget_gauges
-from sidecar.types import Mode
 from sidecar.uplink import credentials
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -114,11 +113,18 @@ def gateway_spec(settings: Settings, policy: Policy) -> GatewaySpec:
         admin_port=settings.admin_port,
         analytics=("127.0.0.1", settings.analytics_http_port) if _offers_pages(settings) else None,
         max_body_bytes=settings.max_body_bytes,
-        fail_open=policy.mode is Mode.OBSERVE,
-        hold_answers=policy.holds_answers,
-        identity_headers=(settings.user_header, settings.tenant_header, settings.session_header),
+        fail_open=policy.always_fails_open,
+        hold_answers=policy.may_hold_answers,
+        identity_headers=_identity_headers(settings, policy),
         ca_file=settings.upstream_ca_file,
     )
+
+
+def _identity_headers(settings: Settings, policy: Policy) -> tuple[str, ...]:
+    """Return the headers that name who calls: the installation's, and those that the policy names."""
+    named = (settings.user_header, settings.tenant_header, settings.team_header, settings.session_header)
+    ours = (policy.identity.user, policy.identity.team, policy.identity.session)
+    return tuple(dict.fromkeys((*named, *(name for name in ours if name))))
 
 
 def _offers_pages(settings: Settings) -> bool:

@@ -16,6 +16,8 @@ from starlette.testclient import TestClient
 
 from analytics import config
 from analytics.api import application as web
+from analytics.api.context import Context
+from analytics.live.feed import Feed
 from analytics.store import database
 from analytics.telemetry import Metrics
 from tests.analytics.traffic import BEGAN_UNIX_US
@@ -107,7 +109,8 @@ def application(sqlite_engine: Engine) -> FastAPI:
 
 def build_application(engine: Engine) -> FastAPI:
     """Return the web application on an engine."""
-    return web.build(config.load(), engine, Metrics(10, 100, 5.0).registry, lambda: NOW_UNIX_S)
+    context = Context(config.load(), engine, lambda: NOW_UNIX_S, Feed(lambda: NOW_UNIX_S))
+    return web.build(context, Metrics(10, 100, 5.0).registry)
 
 
 def local_client(application: FastAPI) -> TestClient:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -161,3 +162,38 @@ def test_rollups_left_empty_by_a_migration_are_counted_again(service: Service, u
     assert process.wait(20) == 0
     assert _held(engine) == kept
     engine.dispose()
+
+
+def _watch(port: int, calls: list[pb.WatchRequest]) -> Iterator[pb.Snapshot]:
+    """Yield what a sidecar is told that says these words."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        watch = channel.stream_stream(
+            "/douane.v1.Control/Watch", pb.WatchRequest.SerializeToString, pb.Snapshot.FromString
+        )
+        yield from watch(iter(calls), timeout=30)
+
+
+def test_sidecars_are_told_of_policies_risk_and_budgets_and_let_go_at_the_end(service: Service) -> None:
+    process = service.start()
+    url = f"http://127.0.0.1:{service.http_port}/api/policies/default?activate=true"
+    told = _watch(service.grpc_port, [pb.WatchRequest(sidecar="web-1/0")])
+    assert next(told).full
+    text = "budgets: [{name: calls, unit: requests, window: day, limit: 9}]"
+    answer = requests.put(url, data=text, headers={"content-type": "application/yaml"}, timeout=5)
+    assert answer.status_code == 201, answer.text
+    assert [one.text for one in next(told).policies] == [text]
+    now_us = round(time.time() * 1e6)
+    with grpc.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
+        denied = record(9, timings={"started_unix_us": now_us, "verdict_us": 1})
+        passed = record(10, timings={"started_unix_us": now_us, "verdict_us": 1, "total_us": 9})
+        DecisionLogStub(channel).Publish(pb.PublishRequest(records=[denied, passed]), timeout=5)
+    held: dict[str, object] = {}
+    while set(held) != {"user-9", "calls"}:
+        snapshot = next(told)
+        held |= {one.user: round(one.risk, 3) for one in snapshot.users}
+        held |= {one.budget: (one.others, one.own) for one in snapshot.budgets}
+    assert held == {"user-9": 17.5, "calls": (0, 1)}
+    process.send_signal(signal.SIGTERM)
+    with pytest.raises(grpc.RpcError) as raised:
+        next(told)
+    assert (raised.value.code(), process.wait(timeout=10)) == (grpc.StatusCode.UNAVAILABLE, 0)  # type: ignore[attr-defined] # a Call

@@ -21,7 +21,7 @@ from sidecar.extproc.exchange import Exchange
 from sidecar.extproc.surroundings import Surroundings
 from sidecar.identity import Identifier
 from sidecar.pipeline import Pipeline
-from sidecar.policy import Policy
+from sidecar.policy import Policy, PolicySet
 from sidecar.record.build import completion_bytes, verdict_bytes
 from sidecar.record.publish import frame
 from sidecar.record.spool import Spool
@@ -125,7 +125,7 @@ _ANSWER = _answer()
 
 def _exchange(wire: bytes, around: Surroundings) -> tuple[Verdict, Completion]:
     """Take one exchange through everything but sockets and spool."""
-    exchange = Exchange(_ID, Policy(), around)
+    exchange = Exchange(_ID, PolicySet.one(Policy()), around)
     step = exchange.receive(codec.read(ProcessingRequest.FromString(wire), _now_us()))
     assert step.inspect is not None
     inspection = around.pipeline.inspect(step.inspect.head, step.inspect.data, _FAR_US)

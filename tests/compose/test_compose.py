@@ -81,6 +81,15 @@ def test_keys_come_from_outside_and_may_be_missing() -> None:
         assert SERVICES["gateway"]["environment"][key] == f"${{{key}:-}}"
 
 
+def test_nothing_starts_without_a_password_and_a_token() -> None:
+    """Compose refuses with the message; the gateway knows the token and not the password."""
+    gateway, books = (SERVICES[name]["environment"] for name in ("gateway", "analytics"))
+    assert books["DOUANE_ANALYTICS_ADMIN_PASSWORD"].startswith("${DOUANE_ADMIN_PASSWORD:?")
+    assert books["DOUANE_ANALYTICS_SIDECAR_TOKEN"] == gateway["DOUANE_ANALYTICS_TOKEN"]
+    assert gateway["DOUANE_ANALYTICS_TOKEN"].startswith("${DOUANE_SIDECAR_TOKEN:?")
+    assert "PASSWORD" not in str(gateway)
+
+
 def test_settings_are_the_programs_own() -> None:
     assert set(SERVICES["gateway"]["environment"]) <= variables.of_sidecar()
     assert set(SERVICES["analytics"]["environment"]) <= variables.of_analytics()

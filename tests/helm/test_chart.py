@@ -1,5 +1,6 @@
 """The chart: helm accepts it, renders what the golden files say, and Kubernetes would take every object."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def test_golden_files_are_fresh(rendered: dict[str, str]) -> None:
 @pytest.mark.parametrize("way", chart.ways())
 def test_kubernetes_would_take_every_object(way: str) -> None:
     objects = _objects(way)
-    assert len(objects) == 8
+    assert len(objects) == (9 if way == "default" else 8)  # without a Secret of its own the chart makes one
     for found in objects:
         assert kubernetes_validate.validate(found, chart.KUBERNETES, strict=True) == chart.KUBERNETES
 
@@ -137,7 +138,14 @@ def test_settings_are_the_programs_own(way: str, monkeypatch: pytest.MonkeyPatch
             monkeypatch.setenv(name, value)
     settings = sidecar.config.load_settings()
     assert settings.analytics_grpc == "douane-analytics:8081"
-    assert analytics.config.load().allow_remote is True
+    assert analytics.config.load().exposed
+
+
+def test_password_and_token_are_made_by_chance_and_differ() -> None:
+    made = [chart.helm("template", "douane", str(chart.CHART)).stdout for _ in range(2)]
+    secrets = [set(re.findall(r"(?:admin-password|sidecar-token): (\S+)$", one, re.MULTILINE)) for one in made]
+    assert [len(one) for one in secrets] == [2, 2]
+    assert len(secrets[0] | secrets[1]) == 4
 
 
 def test_pods_get_the_time_the_supervisor_may_take() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from sidecar.envoyconf.providers import PROVIDERS
-from sidecar.policy import Policy
+from tests.helm import policy_schema
 from tests.helm.chart import CHART
 
 VALUES = (CHART / "values.yaml").read_text(encoding="utf-8")
@@ -71,5 +71,7 @@ def test_a_comment_stands_above_each_value() -> None:
 
 
 def test_the_schema_knows_the_sidecar_s_policy_and_providers() -> None:
-    assert set(SCHEMA["properties"]["policy"]["properties"]) == set(Policy.__struct_fields__) - {"version"}
+    policy, definitions = policy_schema.parts()
+    assert SCHEMA["properties"]["policy"] == policy, "run `python -m tests.helm.policy_schema`"
+    assert {name: part for name, part in SCHEMA["definitions"].items() if name.startswith("policy")} == definitions
     assert SCHEMA["definitions"]["provider"]["enum"] == [p.name for p in PROVIDERS]

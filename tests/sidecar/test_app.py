@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
@@ -16,8 +17,19 @@ import grpc
 import pytest
 from douane.envoy import ext_proc_pb2 as pb
 
-from sidecar.app import Worker, decision_ids, digest_key, load_models, models_path, policy_path, socket_path
+from sidecar.app import (
+    Worker,
+    decision_ids,
+    digest_key,
+    load_models,
+    models_path,
+    policy_path,
+    snapshot_path,
+    socket_path,
+)
 from sidecar.config import Settings
+from sidecar.control.snapshot import Held, HeldPolicy, HeldUse, HeldUser, read, write
+from sidecar.policy import policy_version
 from sidecar.protocols.generate import Target
 from sidecar.record.spool import Spool
 from sidecar.types import Head
@@ -177,3 +189,32 @@ async def test_first_worker_takes_over_the_spools_of_workers_that_are_no_more(fo
     await worker.channel.close()
     await worker.server.stop(None)
     worker.threads.shutdown()
+
+
+@pytest.mark.server
+async def test_what_analytics_told_is_in_force_and_still_after_a_restart_without_it(folder: Path) -> None:
+    now_us = time.time_ns() // 1_000
+    text = "mode: observe\nbudgets: [{name: calls, unit: requests, window: day, limit: 9}]"
+    held = Held(
+        installation="i",
+        version=7,
+        policies={"red": HeldPolicy(policy_version(text), text)},
+        users={("red", "ann"): HeldUser(40.0, now_us, 3_600.0, now_us + 60_000_000, 0, "seen")},
+        budgets={("red", "calls", ""): HeldUse("requests", now_us // 1_000_000, now_us // 1_000_000 + 60, 4, 1)},
+    )
+    write(snapshot_path(folder, 0), held)
+    worker = Worker(settings(folder, workers=1, drain_s=0, analytics_grpc="127.0.0.1:1"), 0)
+    running = asyncio.create_task(worker.run())
+    while not worker.watch.held.version:  # noqa: ASYNC110 - it has no event
+        await asyncio.sleep(0.01)
+    policy = worker.policies.of("red").policy
+    standing = worker.around.users.standing(("red", "ann"), policy.user_risk, now_us)
+    assert (policy.version, policy.mode.value, worker.policies.of("blue").policy.mode.value) == (
+        *(policy_version(text), "observe"),
+        "enforce",
+    )
+    assert (standing.risk, standing.reason) == (40.0, "seen")
+    assert (len(worker.around.budgets), worker.watch.held.version) == (1, 7)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
+    assert read(snapshot_path(folder, 0)) == held

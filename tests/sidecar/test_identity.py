@@ -1,5 +1,7 @@
 """Who calls."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from sidecar.identity import Identifier, Workload
@@ -67,3 +69,34 @@ def test_digest_is_keyed_sized_and_takes_any_text() -> None:
     assert len(identifier.digest("x")) == 16
     assert len(identifier.digest("x", 8)) == 8
     assert identifier.digest("\ud800") != identifier.digest("\udc00")
+
+
+@dataclass(frozen=True)
+class Named:
+    """Headers that a policy names."""
+
+    user: str = ""
+    team: str = ""
+    session: str = ""
+
+
+def test_the_team_is_named_by_a_header() -> None:
+    head = Head(headers={"x-team-id": "red" * 99, "x-t": "blue"})
+    assert Identifier(KEY).identify(head).team == ("red" * 99)[:128]
+    assert Identifier(KEY, team_header="x-t").identify(head).team == "blue"
+    assert Identifier(KEY).identify(Head()).team == ""
+
+
+def test_a_policy_s_own_headers_go_before_the_installation_s() -> None:
+    head = Head(
+        headers={"x-user-id": "ada", "x-employee": "eve", "x-team-id": "red", "x-chat": "c-1", "x-session-id": "s-1"}
+    )
+    found = Identifier(KEY).identify(head, "body", Named(user="x-employee", session="x-chat"))
+    assert (found.user, found.team, found.session) == ("eve", "red", "c-1")
+
+
+def test_the_tenant_is_known_before_any_policy_is() -> None:
+    head = Head(headers={"x-tenant-id": "acme" * 99})
+    assert Identifier(KEY).tenant(head) == Identifier(KEY).identify(head).tenant == ("acme" * 99)[:128]
+    assert Identifier(KEY, workload=Workload(namespace="n")).tenant(Head()) == "n"
+    assert Identifier(KEY).tenant(Head()) == "default"

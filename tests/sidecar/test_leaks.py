@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sidecar.detectors import scan_segment
 from sidecar.edit import apply, edited_texts
 from sidecar.leaks import Chain, Originals, PutBack, Replaced, TakeOut, replaced
-from sidecar.policy import Leaks, OnLeak
+from sidecar.policy import Leaks, OnLeak, Policy
 from sidecar.types import Finding, Segment, Span, Surface, ThreatType
 from tests.sidecar.values import IDENTIFIER
 
@@ -27,7 +27,7 @@ def finding(
 
 def made(text: str, *findings: Finding, leaks: Leaks = PSEUDONYMS, tenant: str = "t") -> Replaced:
     segment = Segment(text, Surface.USER, 0, AT)
-    return replaced([(segment, found) for found in findings], leaks, tenant, IDENTIFIER.digest)
+    return replaced([(segment, found) for found in findings], Policy(leaks=leaks).treatment, tenant, IDENTIFIER.digest)
 
 
 def sent(text: str, *findings: Finding, **more: str) -> str:
@@ -74,7 +74,7 @@ def test_what_is_only_reported_is_left_alone() -> None:
 def test_values_that_share_a_digest_get_longer_ones() -> None:
     segment = Segment("aa bb", Surface.USER, 0, AT)
     found = [(segment, finding(0, 2)), (segment, finding(3, 5))]
-    twice = replaced(found, PSEUDONYMS, "t", lambda text, size=16: b"\0" * size)
+    twice = replaced(found, Policy(leaks=PSEUDONYMS).treatment, "t", lambda text, size=16: b"\0" * size)
     assert sorted(map(len, twice.originals)) == [28, 36]
     assert set(twice.originals.values()) == {"aa", "bb"}
 
@@ -82,7 +82,9 @@ def test_values_that_share_a_digest_get_longer_ones() -> None:
 def test_a_caller_s_own_key_in_the_query_goes_to_the_provider() -> None:
     query = Segment("key=abcdef&q=abcdef", Surface.USER, -1, "?")
     found = [(query, finding(4, 10)), (query, finding(13, 19))]
-    assert [e.span for e in replaced(found, PSEUDONYMS, "t", IDENTIFIER.digest).edits] == [Span(13, 19)]
+    assert [e.span for e in replaced(found, Policy(leaks=PSEUDONYMS).treatment, "t", IDENTIFIER.digest).edits] == [
+        Span(13, 19)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a refused client reads."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sidecar.types import (
     Decision,
     FailureKind,
     Finding,
+    Head,
     Inspection,
     InspectionFailed,
     LlmMessage,
@@ -37,10 +39,12 @@ FOUND = Threat(
 )
 
 
-def error(inspection: Inspection, message: str) -> dict[str, Any]:
-    decision = Decision(Action.DENY, Action.DENY, Mode.ENFORCE, 403, message)
+def error(
+    inspection: Inspection, message: str, status: int = 403, wait_s: int = 0, head: Head = CHAT
+) -> dict[str, Any]:
+    decision = Decision(Action.DENY, Action.DENY, Mode.ENFORCE, status, message, wait_s=wait_s)
     verdict = Verdict(
-        "d-1", CHAT, "gateway", "openai", IDENTIFIER.identify(CHAT), inspection, decision, Outcome.DENIED,
+        "d-1", head, "gateway", "openai", IDENTIFIER.identify(CHAT), inspection, decision, Outcome.DENIED,
         "p", "r", ContentCapture.FULL, 0, 0, 0,
     )  # fmt: skip
     found: dict[str, Any] = json.loads(refusal_body(verdict))
@@ -82,3 +86,49 @@ def test_threats_are_bounded() -> None:
 def test_failure_names_its_kind(kind: FailureKind) -> None:
     found = error(uninspected(InspectionFailed(kind, "why")), "why")
     assert (found["type"], found["code"], found["threats"]) == ("inspection_failed", f"douane_{kind.value}", [])
+
+
+NOTHING = Inspection(LlmMessage("x", ()), Assessment(), Coverage(1, 1))
+OVER = "request refused: budget rate: 60 requests a minute for user 'ada' are used up"
+
+
+def test_who_is_over_a_budget_is_told_so_and_until_when() -> None:
+    found = error(NOTHING, OVER, 429, 17)
+    assert (found["type"], found["code"], found["retry_after_s"]) == ("rate_limited", "douane_throttled", 17)
+    assert found["message"] == f"Douane: {OVER} (decision d-1)"
+
+
+def test_what_is_too_large_for_the_policy_says_so() -> None:
+    assert error(NOTHING, "request refused: 9 bytes, and the policy takes 5", 413)["code"] == "douane_too_large"
+
+
+def test_a_failure_that_was_let_pass_is_not_why_a_request_is_throttled() -> None:
+    failed = uninspected(InspectionFailed(FailureKind.DEADLINE))
+    assert error(failed, OVER, 429)["code"] == "douane_throttled"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/v1/messages", "rate_limit_error"),
+        ("/v1beta/models/gemini-2.0-flash:generateContent", "RESOURCE_EXHAUSTED"),
+        ("/model/anthropic.claude-3/converse", "ThrottlingException"),
+        ("/v2/chat", "rate_limited"),
+        ("/api/chat", "rate_limited"),
+    ],
+)
+def test_every_provider_has_its_own_word_for_it(path: str, kind: str) -> None:
+    decision = Decision(Action.THROTTLE, Action.THROTTLE, Mode.ENFORCE, 429, OVER, wait_s=17)
+    head = replace(CHAT, path=path)
+    verdict = Verdict(
+        "d-1", head, "gateway", "openai", IDENTIFIER.identify(head), NOTHING, decision, Outcome.DENIED,
+        "p", "r", ContentCapture.NONE, 0, 0, 0,
+    )  # fmt: skip
+    body = refusal_body(verdict).decode()
+    assert kind in body
+    assert "17" in body
+
+
+def test_google_s_clients_find_the_wait_where_they_look() -> None:
+    found = error(NOTHING, OVER, 429, 17, replace(CHAT, path="/v1beta/models/gemini-2.0-flash:generateContent"))
+    assert found["details"][1] == {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "17s"}

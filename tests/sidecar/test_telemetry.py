@@ -5,12 +5,14 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
+from sidecar import telemetry
 from sidecar.pipeline import uninspected
 from sidecar.telemetry import Counts, CoverageCounts, JsonLines, lost_records, start_logging
 from sidecar.types import (
@@ -128,6 +130,14 @@ def test_failures_that_passed_are_counted_as_fail_open() -> None:
     assert change(lambda: Counts().verdict(passed), *names) == [1, 1, 1, 10, 1, 0]
 
 
+def test_exceptions_of_the_policy_are_counted_by_their_effect() -> None:
+    names = tuple(("douane_policy_exceptions_total", {"effect": effect}) for effect in ("applied", "ended"))
+    met = replace(
+        verdict(uninspected(InspectionFailed(FailureKind.DEADLINE)), Action.DENY, Outcome.FAILED), waived=(2, 1)
+    )
+    assert change(lambda: Counts().verdict(met), *names) == [2, 1]
+
+
 @pytest.mark.parametrize(
     ("applied", "outcome"),
     [(Action.DENY, Outcome.FAILED), (Action.ALLOW_UNSCANNED, Outcome.CLIENT_ABORTED)],
@@ -205,3 +215,34 @@ def test_what_workers_lost_is_read_from_their_files(tmp_path: Path) -> None:
     for arguments in (("spool_full", "2"), ("disk", "0")):
         subprocess.run([sys.executable, "-c", code, *arguments], check=True, env=environment)
     assert lost_records(str(tmp_path)) == {"records_lost": 2, "records_rejected": 2}
+
+
+def test_policies_in_force_are_shown_and_those_of_the_past_no_more() -> None:
+    counts = telemetry.Counts()
+    counts.policies_in_force([("red", "v1"), ("*", "v1")])
+    counts.policies_in_force([("red", "v2"), ("*", "v1")])
+    shown = {
+        pair: telemetry.POLICY_VERSION.labels(*pair)._value.get()
+        for pair in [("red", "v1"), ("red", "v2"), ("*", "v1")]
+    }
+    assert shown == {("red", "v1"): 0.0, ("red", "v2"): 1.0, ("*", "v1"): 1.0}
+
+
+def test_series_of_policies_are_bounded() -> None:
+    counts = telemetry.Counts()
+    counts.policies_in_force([(f"bounded-{number:04}", "v1") for number in range(telemetry._POLICIES_SHOWN + 50)])
+    samples = [one.labels["tenant"] for metric in telemetry.POLICY_VERSION.collect() for one in metric.samples]
+    assert len([one for one in samples if one.startswith("bounded-")]) == telemetry._POLICIES_SHOWN
+
+
+def test_what_analytics_sent_is_counted_and_when_it_was_heard() -> None:
+    counts = telemetry.Counts()
+    before = telemetry.CONTROL_APPLIED._value.get()
+    counts.control_applied(7, 1_795_000_000.5)
+    counts.control_failed("stream")
+    values = (
+        telemetry.CONTROL_APPLIED._value.get() - before,
+        telemetry.SNAPSHOT_VERSION._value.get(),
+        telemetry.SNAPSHOT_HEARD._value.get(),
+    )
+    assert values == (1.0, 7.0, 1_795_000_000.5)

@@ -6,12 +6,17 @@ dollar, NULL where no price is known.
 On PostgreSQL both are partitioned by day (store/partitions.py). No foreign key leads to records: whoever takes records away
 takes what hangs on them (store/retention.py); a key would hold up the dropping of partitions.
 Bounds: few indexes, because each is paid for by every record: the primary keys (decision_id sorts by time) and one each
-by user, by time and by threat type. By time a block-range index does on PostgreSQL: records come in the order of time.
+by user, by tenant, by time and by threat type. By time a block-range index does on PostgreSQL: records come in the order of
+time. What is searched for most (risky, refused, unanswered) is rare: its indexes hold only it.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text, text
 
 from analytics.store.tables.metadata import JSON_VALUE, METADATA
+
+# What the three partial indexes hold; a search names its condition in these very words (store/search.py).
+RISKY, REFUSED, UNANSWERED = text("level <> 'low'"), text("applied <> 'allow'"), text("outcome <> 'answered'")
+SCORED = text("score > 0")  # of one user: where risk comes from (store/risk.py)
 
 RECORDS = Table(
     "records",
@@ -52,6 +57,11 @@ RECORDS = Table(
     Column("total_us", BigInteger, nullable=False),
     Column("detail", JSON_VALUE, nullable=False),
     Index("records_user", "user", "decision_id"),
+    Index("records_tenant", "tenant", "decision_id"),
+    Index("records_risky", "decision_id", sqlite_where=RISKY, postgresql_where=RISKY),
+    Index("records_refused", "decision_id", sqlite_where=REFUSED, postgresql_where=REFUSED),
+    Index("records_unanswered", "decision_id", sqlite_where=UNANSWERED, postgresql_where=UNANSWERED),
+    Index("records_scored", "user", "decision_id", sqlite_where=SCORED, postgresql_where=SCORED),
     Index("records_started", "started_unix_us", postgresql_using="brin"),
     sqlite_with_rowid=False,
 )
@@ -75,5 +85,6 @@ THREATS = Table(
     Column("match_digest", Text, nullable=False),
     Column("view", Text, nullable=False),
     Index("threats_type", "type", "decision_id"),
+    Index("threats_rule", "rule_id", "decision_id"),
     sqlite_with_rowid=False,
 )

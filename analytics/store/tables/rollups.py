@@ -1,9 +1,10 @@
-"""Rollups: sums per bucket of time and series, in three cubes.
+"""Rollups: sums per bucket of time and series, in four cubes.
 
 Shape: a star. `series` names a combination of dimensions once, under an id computed from it; a dimension that its cube
 does not tell apart is empty. `rollups` counts per (cube, grain, bucket, series), `label_rollups` counts what has labels:
-threats by type and level, rules, finish reasons, doors.
-  traffic  tenant, model, endpoint, provider   few rows: totals, timelines, models, latency
+threats by type and level, rules, surfaces, finish reasons, doors.
+  tenants  tenant                              a row a bucket and tenant: totals, timelines, heat map
+  traffic  tenant, model, endpoint, provider   few rows: models, endpoints, providers
   users    tenant, user                        lists of users
   full     all five                            what one user did with which model
 Units: buckets begin at seconds since 1970 UTC; cost_nanousd billionths of a US dollar; score_milli thousandths.
@@ -36,6 +37,7 @@ ROLLUPS = Table(
     *(Column(name, BigInteger, nullable=False) for name in COUNTERS),
     Column("latency_sketch", Text, nullable=False),
     Column("users_sketch", LargeBinary, nullable=False),
+    Column("verdict_sketch", Text, nullable=False),  # of the time to our verdict; empty beside the cubes of few rows
     Index("rollups_series", "series_id", "grain_s", "bucket_unix_s"),
     sqlite_with_rowid=False,
 )

@@ -7,6 +7,11 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The Secret with the administrator's password and the gateways' token. */}}
+{{- define "douane.access" -}}
+{{ .Values.analytics.access.existingSecret | default (printf "%s-access" (include "douane.name" .)) }}
+{{- end -}}
+
 {{/* What selects the pods of a part: dict "root" $ "part" "gateway". Never changed: selectors are immutable. */}}
 {{- define "douane.selector" -}}
 app.kubernetes.io/name: douane

@@ -50,7 +50,7 @@ def test_openapi_describes_every_endpoint_its_errors_and_examples(client: TestCl
         for status, answer in operation["responses"].items()
         if status >= "400"
     }
-    assert shapes == {"ErrorBody", "Health"}
+    assert shapes == {"ErrorBody", "Health", "Ready"}
     assert "HTTPValidationError" not in document["components"]["schemas"]
     assert document["components"]["schemas"]["ModelUsage"]["properties"]["model"]["examples"] == ["gpt-4o"]
 

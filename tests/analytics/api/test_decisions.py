@@ -37,6 +37,7 @@ def test_a_decision_in_short_and_whole(client: TestClient) -> None:
         "failure": "unspecified",
         "tenant": "default",
         "user": "user-19",
+        "team": "",
         "provider": "openai",
         "model": "gpt-4o-mini",
         "endpoint": "/v1/chat/completions",
@@ -46,8 +47,10 @@ def test_a_decision_in_short_and_whole(client: TestClient) -> None:
         "prompt_tokens": None,
         "completion_tokens": None,
         "total_tokens": None,
+        "cost_usd": None,
         "latency": None,
         "threat_types": ["prompt_injection", "jailbreak"],
+        "verdict": None,
     }
     whole = client.get(f"/api/decisions/{short['decision_id']}").json()
     assert {name: whole[name] for name in short} == short
@@ -88,11 +91,12 @@ def test_filters(client: TestClient, query: dict[str, Any], expected: list[int])
     ("query", "param"),
     [
         ({"limit": 0}, "limit"),
-        ({"limit": 501}, "limit"),
+        ({"limit": 1001}, "limit"),
         ({"level": "enormous"}, "level"),
         ({"min_score": "nan"}, "min_score"),
         ({"from": "yesterday"}, "from"),
         ({"from": "2026-11-18T11:06:42"}, "from"),
+        ({"from": "1795000000"}, "from"),
         ({"cursor": "' OR 1=1"}, "cursor"),
         ({"levle": "low"}, "levle"),
     ],

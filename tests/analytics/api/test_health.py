@@ -40,3 +40,17 @@ def test_a_database_without_schema_is_not_ready(tmp_path: Path) -> None:
     engine.dispose()
     state = {"status": "unavailable", "schema_revision": None, "schema_current": False}
     assert (answer.status_code, answer.json()) == (503, EMPTY | state)
+
+
+def test_ready_once_migrated(client: TestClient) -> None:
+    answer = client.get("/api/ready")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+
+
+def test_not_ready_without_a_schema_or_a_database(tmp_path: Path) -> None:
+    for url in (f"sqlite:///{tmp_path / 'empty.db'}", "postgresql+psycopg://douane@127.0.0.1:1/douane"):
+        engine = database.connect(url)
+        with TestClient(build_application(engine)) as client:
+            answer = client.get("/api/ready")
+        engine.dispose()
+        assert (answer.status_code, answer.json()) == (503, {"status": "unavailable"})

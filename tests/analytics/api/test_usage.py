@@ -37,6 +37,9 @@ def test_the_missions_call(client: TestClient, stored: None) -> None:
         "unique_users": 20,
         "unique_models": 3,
         "avg_overhead": pytest.approx(0.0007),
+        "risky_requests": 4,
+        "cost_usd": None,
+        "unpriced_requests": 36,
     }
     assert answer["window"] == {
         "start": "2026-11-11T11:00:00Z",
@@ -69,7 +72,7 @@ def test_nothing_recorded_is_zeros_and_nulls(client: TestClient) -> None:
     general = client.get("/api/usage/analytics").json()["general_metrics"]
     assert {name for name, value in general.items() if value} == set()
     assert [name for name, value in general.items() if value is None] == [
-        *("p50_latency", "p95_latency", "p99_latency", "avg_latency", "avg_overhead")
+        *("p50_latency", "p95_latency", "p99_latency", "avg_latency", "cost_usd", "avg_overhead")
     ]
 
 

@@ -10,6 +10,8 @@ from analytics import config
 from analytics.access import log_in
 from analytics.access.principal import Role
 from analytics.api import application as web
+from analytics.api.context import Context
+from analytics.live.feed import Feed
 from analytics.store import database
 from analytics.telemetry import Metrics
 from tests.analytics.access.people_here import person, session, token
@@ -21,7 +23,8 @@ HOST = "douane.test"
 def remote(engine: Engine, **settings: Any) -> FastAPI:
     """Return the application as it serves a network: everybody logs in."""
     made = config.load(http_host="0.0.0.0", **settings)
-    return web.build(made, engine, Metrics(10, 100, 5.0).registry, lambda: NOW_UNIX_S)
+    context = Context(made, engine, lambda: NOW_UNIX_S, Feed(lambda: NOW_UNIX_S))
+    return web.build(context, Metrics(10, 100, 5.0).registry)
 
 
 def visitor(application: FastAPI, **headers: str) -> TestClient:

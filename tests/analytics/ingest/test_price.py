@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from genai_prices import Usage, data_snapshot
 from genai_prices.types import ModelInfo, ModelPrice, Provider
 
 from analytics.ingest import price
+from analytics.ingest.decode import decode
 from analytics.ingest.price import Prices, PricesError, load
+from tests.analytics.traffic import record
 
 NOW = 1_795_000_000_000_000  # 2026-11-18T11:06:40Z
 MILLION = {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000}
@@ -160,3 +163,17 @@ def test_names_without_end_do_not_fill_the_memory() -> None:
     for number in range(price.KEPT + 100):
         assert prices.cost_nanousd("cohere", f"made-up-{number}", MILLION, NOW) is None
     assert prices._schedule.cache_info().currsize == price.KEPT
+
+
+def test_a_record_is_given_its_cost_once() -> None:
+    prices = Prices()
+    row = decode(record(3))
+    priced = prices.priced(row)
+    assert priced == replace(row, cost_nanousd=103 * 2_500 + 40 * 10_000)
+    assert prices.priced(replace(row, cost_nanousd=7)).cost_nanousd == 7
+    denied = decode(record(9))
+    assert prices.priced(denied) is denied
+    cached = replace(row, detail={**row.detail, "cached_tokens": 100})
+    assert prices.priced(cached).cost_nanousd == 3 * 2_500 + 100 * 1_250 + 40 * 10_000
+    unknown = replace(row, model="made-up")
+    assert prices.priced(unknown) is unknown

@@ -27,6 +27,7 @@ def test_a_record_is_counted_in_every_cube_and_grain() -> None:
         "full": whole,
         "traffic": ("default", "gpt-4o", "", *NAMES),
         "users": ("default", "", "user-3", "", ""),
+        "tenants": ("default", "", "", "", ""),
     }
     assert summed.series == {cells.series_id(one): one for one in series.values()}
     assert set(summed.by_key) == {
@@ -36,7 +37,7 @@ def test_a_record_is_counted_in_every_cube_and_grain() -> None:
     }
     for (cube, *_), cell in summed.by_key.items():
         assert cell.latency == {sketch.index(row.total_us): 1}
-        assert cell.users == ({distinct.hashed("default", "user-3")} if cube == "traffic" else set())
+        assert cell.users == ({distinct.hashed("default", "user-3")} if cube in cells.FEW_ROWS else set())
         assert _sums(cell) == {
             **dict.fromkeys(("requests", "action_allow", "level_low", "outcome_answered", "latency_count"), 1),
             "prompt_tokens": 103,
@@ -101,7 +102,8 @@ def test_labels_of_every_record_are_kept_where_rows_are_few() -> None:
     found += [("rule", "jailbreak.some_rule"), ("rule", "prompt_injection.some_rule")]
     assert labels == {
         **{(cube, *one, "critical"): 2 for cube in CUBES for one in found},
-        ("traffic", "finish", "stop", ""): 2,
+        **{(cube, "surface", "user", "critical"): 4 for cube in CUBES},
+        **{(cube, "finish", "stop", ""): 2 for cube in ("tenants", "traffic")},
     }
 
 

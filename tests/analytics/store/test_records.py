@@ -91,42 +91,6 @@ def test_a_failed_batch_leaves_nothing(engine: Engine) -> None:
         assert connection.execute(select(func.count()).select_from(RECORDS)).scalar() == 0
 
 
-def test_pages_follow_each_other_without_gap_or_double(engine: Engine) -> None:
-    rows = [row(number) for number in range(57)]
-    store(engine, rows)
-    shown: list[str] = []
-    before = None
-    with engine.connect() as connection:
-        while page := records.page(connection, records.Filter(), 10, before):
-            shown += [one.decision_id for one in page]
-            before = shown[-1]
-    assert shown == [one.decision_id for one in reversed(rows)]
-
-
-@pytest.mark.parametrize(
-    ("narrowed", "numbers"),
-    [
-        (records.Filter(), [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]),
-        (records.Filter({"applied": "deny"}), [9]),
-        (records.Filter({"user": "user-3"}), [3]),
-        (records.Filter({"model": "gpt-4o", "outcome": "answered"}), [6, 3, 0]),
-        (records.Filter({"tenant": "elsewhere"}), []),
-        (records.Filter({"user": "x' OR '1'='1"}), []),
-        (records.Filter(min_score=17.5), [9]),
-        (records.Filter(min_score=17.6), []),
-        (records.Filter(threat_type="jailbreak"), [9]),
-        (records.Filter(threat_type="pii_leak"), []),
-        (records.Filter(from_unix_us=BEGAN_UNIX_US + 800_000), [9, 8]),
-        (records.Filter(to_unix_us=BEGAN_UNIX_US + 200_000), [1, 0]),
-    ],
-)
-def test_filters(engine: Engine, narrowed: records.Filter, numbers: list[int]) -> None:
-    store(engine, [row(number) for number in range(10)])
-    with engine.connect() as connection:
-        page = records.page(connection, narrowed, 100)
-    assert [int(one.decision_id[-6:], 16) for one in page] == numbers
-
-
 def test_newest_start(engine: Engine) -> None:
     with engine.connect() as connection:
         assert records.last_started_unix_us(connection) is None

@@ -20,7 +20,13 @@ def _held(engine: Engine) -> list[Any]:
         held = [dict(row._mapping) for row in connection.execute(select(ROLLUPS))]
         threats = [tuple(row) for row in connection.execute(select(LABEL_ROLLUPS)) if row.count]
         series = [tuple(row) for row in connection.execute(select(SERIES))]
-    sums = [tuple((row | {"latency_sketch": sketch.decode(row["latency_sketch"])}).values()) for row in held]
+    sums = [
+        tuple(
+            sketch.decode(value or "{}") if name in ("latency_sketch", "verdict_sketch") else value
+            for name, value in row.items()
+        )
+        for row in held
+    ]
     return [sorted(sums, key=lambda row: row[:4]), sorted(threats), sorted(series)]
 
 
@@ -43,17 +49,19 @@ def test_an_exchange_is_counted_in_each_cube_and_grain(engine: Engine) -> None:
     starts = ((MINUTE_S, minute), (HOUR_S, hour), (DAY_S, day))
     assert buckets == [
         *(("full", *start, "gpt-4o", *user) for start in starts for user in (("user-3", 1, 0), ("user-9", 1, 1))),
+        *(("tenants", *start, "", "", 2, 1) for start in starts),
         *(("traffic", *start, "gpt-4o", "", 2, 1) for start in starts),
         *(("users", *start, "", *user) for start in starts[1:] for user in (("user-3", 1, 0), ("user-9", 1, 1))),
     ]
     assert [one for one in found if one[1] != "finish"] == [
-        (grain, *label, 1)
+        (grain, *label)
         for grain in (HOUR_S, DAY_S)
         for label in (
-            ("rule", "jailbreak.some_rule", "critical"),
-            ("rule", "prompt_injection.some_rule", "critical"),
-            ("threat", "jailbreak", "critical"),
-            ("threat", "prompt_injection", "critical"),
+            ("rule", "jailbreak.some_rule", "critical", 1),
+            ("rule", "prompt_injection.some_rule", "critical", 1),
+            ("surface", "user", "critical", 2),
+            ("threat", "jailbreak", "critical", 1),
+            ("threat", "prompt_injection", "critical", 1),
         )
     ]
 
@@ -102,12 +110,13 @@ def test_complete_after_incomplete_is_counted_by_the_difference(engine: Engine) 
     _store(engine, decode(complete))
     sums, labels, _ = _held(engine)
     left = [row for row in sums if any(row[4:])]
-    assert len(left) == len(before[0]) + sum(map(len, CUBES.values()))
+    shared = 2  # the tenant's hour and day, of both exchanges
+    assert len(left) == len(before[0]) + sum(map(len, CUBES.values())) - shared
     names = ("/v1/chat/completions", "openai")
     whole, users = ("default", "second", "user-9", *names), ("default", "", "user-9", "", "")
-    traffic = ("default", "second", "", *names)
+    traffic, tenants = ("default", "second", "", *names), ("default", "", "", "", "")
     threats = {one[3] for one in labels if one[4] == "threat"}
-    assert threats == {cells.series_id(series) for series in (whole, users, traffic)}
+    assert threats == {cells.series_id(series) for series in (whole, users, traffic, tenants)}
 
 
 def test_rebuild_from_records_gives_the_same_rows(engine: Engine) -> None:

@@ -151,6 +151,20 @@ def test_refusal_is_an_immediate_response() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("wait_s", "told"),
+    [
+        (0, {}),
+        (60, {"retry-after": b"60", "retry-after-ms": b"60000"}),
+        (61, {"retry-after": b"61", "retry-after-ms": b"61000", "x-should-retry": b"false"}),
+    ],
+)
+def test_a_refusal_that_passes_with_time_says_when(wait_s: int, told: dict[str, bytes]) -> None:
+    answer = pb.ProcessingResponse.FromString(codec.write(Refuse(429, b"{}", "d-1", wait_s))).immediate_response
+    headers = {option.header.key: option.header.raw_value for option in answer.headers.set_headers}
+    assert {name: value for name, value in headers.items() if "retry" in name} == told
+
+
 def test_rewrite_replaces_body_and_headers_and_routes_again() -> None:
     answer = Proceed(Phase.REQUEST_BODY, b"new", ((":path", "/v1/é"), ("content-length", "3")), reroute=True)
     common = pb.ProcessingResponse.FromString(codec.write(answer)).request_body.response

@@ -30,7 +30,7 @@ from sidecar.extproc.events import (
 from sidecar.extproc.exchange import _TABLE, Exchange, State
 from sidecar.extproc.surroundings import Surroundings
 from sidecar.pipeline import Pipeline
-from sidecar.policy import Leaks, OnLeak, Policy, SpoolFull
+from sidecar.policy import Leaks, OnLeak, Policy, PolicySet, SpoolFull
 from sidecar.types import (
     Action,
     Assessment,
@@ -79,7 +79,7 @@ class Dialogue:
 
     def __init__(self, policy: Policy | None = None, surroundings: Surroundings | None = None) -> None:
         self.around = surroundings or around()
-        self.exchange = Exchange(DECISION_ID, policy or Policy(), self.around)
+        self.exchange = Exchange(DECISION_ID, PolicySet.one(policy or Policy()), self.around)
         self.saved: list[Verdict | Completion] = []
 
     def say(self, event: Event) -> Step:
@@ -805,7 +805,7 @@ BEFORE = (State.OPEN, State.HEADED, State.INSPECTING)
 
 
 def at(state: State, policy: Policy | None = None) -> Exchange:
-    exchange = Exchange(DECISION_ID, policy or Policy(), around())
+    exchange = Exchange(DECISION_ID, PolicySet.one(policy or Policy()), around())
     for event in WAYS[state]:
         exchange.receive(event)
     assert exchange.state is state

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.extproc.gate import STEP, WINDOW, Gate, Look
+from sidecar.extproc.gate import STEP, WINDOW, Gate, Hit, Look
 from sidecar.pipeline import Pipeline
 from sidecar.policy import Policy, refuses_answer
 from sidecar.protocols.frames import Frame
 from sidecar.protocols.reading import Seen
 from sidecar.protocols.wire import Delta, Piece
-from sidecar.types import Assessment, FailureKind, InspectionFailed, Segment, Surface
+from sidecar.types import Assessment, FailureKind, InspectionFailed, Segment, Surface, Unscanned, UnscannedReason
 from tests.sidecar.values import ATTACK, WARNING, around
 
 FILLER = "a calm sea lies under a wide grey sky, "
@@ -146,6 +146,14 @@ def test_a_frame_that_nobody_read_ends_the_answer() -> None:
     made.take([Seen(Frame(b"x", lost=True))], over=False)
     assert made.hit is not None
     assert made.hit.failure is not None
+
+
+def test_what_is_no_text_ends_the_answer_only_where_the_policy_denies_it() -> None:
+    picture = Seen(Frame(b"x"), Delta(unscanned=(Unscanned(UnscannedReason.BINARY, 9),)))
+    mild, strict = gate(), Gate(look, 256, lambda seen: refuses_answer(seen, Policy()), strict=True)
+    assert [frame.raw for frame in mild.take([picture], over=True)] == [b"x"]
+    assert strict.take([picture], over=True) == []
+    assert (mild.hit, strict.hit) == (None, Hit(Assessment(), unread=True))
 
 
 def test_a_look_that_fails_ends_the_answer() -> None:

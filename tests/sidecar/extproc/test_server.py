@@ -23,7 +23,7 @@ from sidecar.detectors.ruleset import Ruleset
 from sidecar.extproc.exchange import Exchange
 from sidecar.extproc.server import INLINE_BYTES, Desk, build_server
 from sidecar.pipeline import Pipeline
-from sidecar.policy import Policy, SpoolFull
+from sidecar.policy import Policy, PolicySet, SpoolFull
 from sidecar.record.spool import Spool
 from sidecar.types import Completion, ContentCapture, FailureKind, Finding, Mode, Verdict, View
 from tests.sidecar.values import ATTACK, IDENTIFIER, Broken, Words, answer, around, chat, stream
@@ -110,7 +110,7 @@ async def worker(
         desk = Desk(
             spool=spool,
             counts=counts,
-            new_exchange=lambda: Exchange(f"{next(numbers):032x}", policy or Policy(), shared),
+            new_exchange=lambda: Exchange(f"{next(numbers):032x}", PolicySet.one(policy or Policy()), shared),
             now_us=now_us,
             digest=IDENTIFIER.digest,
             sidecar="host/0",

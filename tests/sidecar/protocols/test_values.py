@@ -1,11 +1,13 @@
 """Questions to parsed JSON."""
 
 import base64
+from typing import Any
 
 import pytest
 
 from sidecar.protocols import values
 from sidecar.protocols.json_body import MalformedBody
+from sidecar.protocols.values import most_tokens
 from sidecar.types import Head, Segment, Surface, Unscanned, UnscannedReason
 
 
@@ -60,3 +62,26 @@ def test_azure_s_deployment_is_the_model_of_a_body_without_one() -> None:
     azure = Head("POST", "/openai/deployments/my-gpt/chat/completions?api-version=1")
     assert values.model_of({}, azure) == values.model_of({"model": 7}, azure) == "my-gpt"
     assert (values.model_of({"model": "m"}, azure), values.model_of({}, Head("POST", "/v1/x"))) == ("m", "")
+
+
+@pytest.mark.parametrize(
+    ("body", "most"),
+    [
+        ({}, None),
+        ({"max_tokens": 100}, 100),
+        ({"max_completion_tokens": 100, "max_tokens": 90}, 100),
+        ({"max_output_tokens": 7}, 7),
+        ({"generationConfig": {"maxOutputTokens": 5, "candidateCount": 3}}, 15),
+        ({"inferenceConfig": {"maxTokens": 5}}, 5),
+        ({"textGenerationConfig": {"maxTokenCount": 5}}, 5),
+        ({"options": {"num_predict": 5}}, 5),
+        ({"max_tokens": 100, "n": 4}, 400),
+        ({"max_tokens": 0}, 0),
+        ({"max_tokens": -1, "options": [], "n": "x"}, None),
+        ({"options": {"num_predict": -1}}, None),
+    ],
+)
+def test_the_most_that_an_answer_may_cost_is_read_wherever_a_format_keeps_it(
+    body: dict[str, Any], most: int | None
+) -> None:
+    assert most_tokens(body) == most

@@ -241,6 +241,21 @@ def test_path_keeps_its_shape_but_no_content(path: str, masked: str) -> None:
     assert [threat.path for threat in found.threats] == [masked]
 
 
+def test_the_team_and_the_client_s_retry_are_told() -> None:
+    head = replace(CHAT, headers={"x-stainless-retry-count": "2"})
+    made = verdict(head=head, identity=replace(IDENTIFIER.identify(CHAT), team="red"))
+    found = parsed(verdict_bytes(made, "host/0", digest))
+    assert (found.attempt, found.identity.team) == (2, "red")
+
+
+@pytest.mark.parametrize(
+    ("told", "attempt"), [("", 0), ("x", 0), ("-1", 0), ("999999999", 1000), ("9" * 400, 0), ("\u00b2", 0)]
+)
+def test_what_is_no_count_of_retries_is_none(told: str, attempt: int) -> None:
+    made = verdict(head=replace(CHAT, headers={"x-stainless-retry-count": told}))
+    assert parsed(verdict_bytes(made, "host/0", digest)).attempt == attempt
+
+
 def test_threats_are_bounded() -> None:
     inspection = replace(verdict().inspection, assessment=Assessment(99.0, (THREAT,) * 5000))
     assert len(parsed(verdict_bytes(verdict(inspection=inspection), "host/0", digest)).threats) == 64
@@ -290,6 +305,14 @@ def test_redacted_masks_the_matches() -> None:
     assert content(ContentCapture.REDACTED, TEXT, found=((TEXT, FOUND),)) == pb.Content(
         capture=pb.CONTENT_CAPTURE_REDACTED, prompt="key:[REDACTED:secret_leak] end"
     )
+
+
+def test_what_an_exception_ignored_is_masked_all_the_same() -> None:
+    text = Segment(f"my key is {SECRETS[0]}", Surface.USER)
+    ignored = ((text, Finding(ThreatType.SECRET_LEAK, "secrets", "secrets.x", Span(10, 30), 9.0)),)
+    inspection = Inspection(LlmMessage("x", (text,)), Assessment(ignored=ignored), Coverage(1, 1))
+    made = verdict(inspection=inspection, capture=ContentCapture.REDACTED)
+    assert parsed(verdict_bytes(made, "host/0", digest)).content.prompt == "my key is [REDACTED:secret_leak]"
 
 
 def test_redacted_masks_equal_texts_alike() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sidecar.config import ConfigError, Settings
-from sidecar.policy import Policy
+from sidecar.policy import Policy, parse_policy
 from sidecar.supervisor.plan import children, gateway_spec, needed_ports, prepare, write_envoy, write_watched
 from sidecar.types import Mode
 
@@ -135,6 +135,25 @@ def test_pages_beyond_loopback_are_asked_for_and_need_an_account(
 def test_a_certificate_for_analytics_that_is_not_there_stops_the_start(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"DOUANE_ANALYTICS_CA, _CERT or _KEY: /nowhere\.pem cannot be read"):
         prepare(settings(folder, analytics_ca=Path("/nowhere.pem")))
+
+
+def test_envoy_reads_the_headers_that_name_who_calls(folder: Path) -> None:
+    policy = parse_policy("identity: {user: x-employee, session: x-session-id}", Policy())
+    assert gateway_spec(settings(folder), policy).identity_headers == (
+        "x-user-id",
+        "x-tenant-id",
+        "x-team-id",
+        "x-session-id",
+        "x-employee",
+    )
+
+
+def test_envoy_is_told_what_any_override_may_ask_for(folder: Path) -> None:
+    override = "mode: observe\noverrides: [{name: o, match: {user: a}, set: {mode: enforce, response: enforce}}]"
+    spec = gateway_spec(settings(folder), parse_policy(override, Policy()))
+    assert (spec.fail_open, spec.hold_answers) == (False, True)
+    spec = gateway_spec(settings(folder), Policy(mode=Mode.OBSERVE))
+    assert (spec.fail_open, spec.hold_answers) == (True, False)
 
 
 def test_routes_follow_the_policy_s_mode(folder: Path) -> None:

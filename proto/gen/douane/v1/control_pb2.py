@@ -26,7 +26,7 @@ from douane.v1 import coverage_pb2 as douane_dot_v1_dot_coverage__pb2
 from douane.v1 import decision_pb2 as douane_dot_v1_dot_decision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64ouane/v1/control.proto\x12\tdouane.v1\x1a\x18\x64ouane/v1/coverage.proto\x1a\x18\x64ouane/v1/decision.proto\"<\n\x0ePublishRequest\x12*\n\x07records\x18\x01 \x03(\x0b\x32\x19.douane.v1.DecisionRecord\"[\n\x0fPublishResponse\x12\x0e\n\x06stored\x18\x01 \x01(\r\x12\x11\n\tunchanged\x18\x02 \x01(\r\x12%\n\x08rejected\x18\x03 \x03(\x0b\x32\x13.douane.v1.Rejected\"/\n\x08Rejected\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"j\n\x0cWatchRequest\x12\x0f\n\x07sidecar\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12(\n\x08policies\x18\x04 \x03(\x0b\x32\x16.douane.v1.PolicyState\"X\n\x0bPolicyState\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x17\n\x0frefused_version\x18\x03 \x01(\t\x12\x0f\n\x07refusal\x18\x04 \x01(\t\"\xd4\x01\n\x08Snapshot\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x0c\n\x04\x66ull\x18\x02 \x01(\x08\x12+\n\x08policies\x18\x06 \x03(\x0b\x32\x19.douane.v1.PolicyDocument\x12\"\n\x05users\x18\x04 \x03(\x0b\x32\x13.douane.v1.UserRisk\x12%\n\x07\x62udgets\x18\x07 \x03(\x0b\x32\x14.douane.v1.BudgetUse\x12%\n\x06prices\x18\x08 \x03(\x0b\x32\x15.douane.v1.ModelPriceJ\x04\x08\x03\x10\x04J\x04\x08\x05\x10\x06\"?\n\x0ePolicyDocument\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\xac\x01\n\x08UserRisk\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x0c\n\x04risk\x18\x03 \x01(\x01\x12\x15\n\ras_of_unix_us\x18\x04 \x01(\x04\x12!\n\x19quarantined_until_unix_us\x18\x05 \x01(\x04\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x13\n\x0bhalf_life_s\x18\x07 \x01(\x01\x12\x15\n\rreset_unix_us\x18\x08 \x01(\x04\"l\n\tBudgetUse\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0e\n\x06\x62udget\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x15\n\rwindow_unix_s\x18\x04 \x01(\x04\x12\x0e\n\x06others\x18\x05 \x01(\x04\x12\x0b\n\x03own\x18\x06 \x01(\x04\"y\n\nModelPrice\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x16\n\x0eprompt_nanousd\x18\x03 \x01(\x01\x12\x1a\n\x12\x63ompletion_nanousd\x18\x04 \x01(\x01\x12\x16\n\x0e\x63\x61\x63hed_nanousd\x18\x05 \x01(\x01\x32\x8f\x01\n\x0b\x44\x65\x63isionLog\x12@\n\x07Publish\x12\x19.douane.v1.PublishRequest\x1a\x1a.douane.v1.PublishResponse\x12>\n\x05\x43over\x12\x19.douane.v1.CoverageReport\x1a\x1a.douane.v1.CoverageReceipt2B\n\x07\x43ontrol\x12\x37\n\x05Watch\x12\x17.douane.v1.WatchRequest\x1a\x13.douane.v1.Snapshot0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64ouane/v1/control.proto\x12\tdouane.v1\x1a\x18\x64ouane/v1/coverage.proto\x1a\x18\x64ouane/v1/decision.proto\"<\n\x0ePublishRequest\x12*\n\x07records\x18\x01 \x03(\x0b\x32\x19.douane.v1.DecisionRecord\"[\n\x0fPublishResponse\x12\x0e\n\x06stored\x18\x01 \x01(\r\x12\x11\n\tunchanged\x18\x02 \x01(\r\x12%\n\x08rejected\x18\x03 \x03(\x0b\x32\x13.douane.v1.Rejected\"/\n\x08Rejected\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x80\x01\n\x0cWatchRequest\x12\x0f\n\x07sidecar\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12(\n\x08policies\x18\x04 \x03(\x0b\x32\x16.douane.v1.PolicyState\x12\x14\n\x0cinstallation\x18\x05 \x01(\t\"X\n\x0bPolicyState\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x17\n\x0frefused_version\x18\x03 \x01(\t\x12\x0f\n\x07refusal\x18\x04 \x01(\t\"\xfd\x01\n\x08Snapshot\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x0c\n\x04\x66ull\x18\x02 \x01(\x08\x12+\n\x08policies\x18\x06 \x03(\x0b\x32\x19.douane.v1.PolicyDocument\x12\"\n\x05users\x18\x04 \x03(\x0b\x32\x13.douane.v1.UserRisk\x12%\n\x07\x62udgets\x18\x07 \x03(\x0b\x32\x14.douane.v1.BudgetUse\x12%\n\x06prices\x18\x08 \x03(\x0b\x32\x15.douane.v1.ModelPrice\x12\x14\n\x0cinstallation\x18\t \x01(\t\x12\x11\n\tcontinued\x18\n \x01(\x08J\x04\x08\x03\x10\x04J\x04\x08\x05\x10\x06\"?\n\x0ePolicyDocument\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\xac\x01\n\x08UserRisk\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x0c\n\x04risk\x18\x03 \x01(\x01\x12\x15\n\ras_of_unix_us\x18\x04 \x01(\x04\x12!\n\x19quarantined_until_unix_us\x18\x05 \x01(\x04\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x13\n\x0bhalf_life_s\x18\x07 \x01(\x01\x12\x15\n\rreset_unix_us\x18\x08 \x01(\x04\"\x91\x01\n\tBudgetUse\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0e\n\x06\x62udget\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x15\n\rwindow_unix_s\x18\x04 \x01(\x04\x12\x0e\n\x06others\x18\x05 \x01(\x04\x12\x0b\n\x03own\x18\x06 \x01(\x04\x12\x15\n\rresets_unix_s\x18\x07 \x01(\x04\x12\x0c\n\x04unit\x18\x08 \x01(\t\"y\n\nModelPrice\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x16\n\x0eprompt_nanousd\x18\x03 \x01(\x01\x12\x1a\n\x12\x63ompletion_nanousd\x18\x04 \x01(\x01\x12\x16\n\x0e\x63\x61\x63hed_nanousd\x18\x05 \x01(\x01\x32\x8f\x01\n\x0b\x44\x65\x63isionLog\x12@\n\x07Publish\x12\x19.douane.v1.PublishRequest\x1a\x1a.douane.v1.PublishResponse\x12>\n\x05\x43over\x12\x19.douane.v1.CoverageReport\x1a\x1a.douane.v1.CoverageReceipt2D\n\x07\x43ontrol\x12\x39\n\x05Watch\x12\x17.douane.v1.WatchRequest\x1a\x13.douane.v1.Snapshot(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,22 +39,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUBLISHRESPONSE']._serialized_end=243
   _globals['_REJECTED']._serialized_start=245
   _globals['_REJECTED']._serialized_end=292
-  _globals['_WATCHREQUEST']._serialized_start=294
-  _globals['_WATCHREQUEST']._serialized_end=400
-  _globals['_POLICYSTATE']._serialized_start=402
-  _globals['_POLICYSTATE']._serialized_end=490
-  _globals['_SNAPSHOT']._serialized_start=493
-  _globals['_SNAPSHOT']._serialized_end=705
-  _globals['_POLICYDOCUMENT']._serialized_start=707
-  _globals['_POLICYDOCUMENT']._serialized_end=770
-  _globals['_USERRISK']._serialized_start=773
-  _globals['_USERRISK']._serialized_end=945
-  _globals['_BUDGETUSE']._serialized_start=947
-  _globals['_BUDGETUSE']._serialized_end=1055
-  _globals['_MODELPRICE']._serialized_start=1057
-  _globals['_MODELPRICE']._serialized_end=1178
-  _globals['_DECISIONLOG']._serialized_start=1181
-  _globals['_DECISIONLOG']._serialized_end=1324
-  _globals['_CONTROL']._serialized_start=1326
-  _globals['_CONTROL']._serialized_end=1392
+  _globals['_WATCHREQUEST']._serialized_start=295
+  _globals['_WATCHREQUEST']._serialized_end=423
+  _globals['_POLICYSTATE']._serialized_start=425
+  _globals['_POLICYSTATE']._serialized_end=513
+  _globals['_SNAPSHOT']._serialized_start=516
+  _globals['_SNAPSHOT']._serialized_end=769
+  _globals['_POLICYDOCUMENT']._serialized_start=771
+  _globals['_POLICYDOCUMENT']._serialized_end=834
+  _globals['_USERRISK']._serialized_start=837
+  _globals['_USERRISK']._serialized_end=1009
+  _globals['_BUDGETUSE']._serialized_start=1012
+  _globals['_BUDGETUSE']._serialized_end=1157
+  _globals['_MODELPRICE']._serialized_start=1159
+  _globals['_MODELPRICE']._serialized_end=1280
+  _globals['_DECISIONLOG']._serialized_start=1283
+  _globals['_DECISIONLOG']._serialized_end=1426
+  _globals['_CONTROL']._serialized_start=1428
+  _globals['_CONTROL']._serialized_end=1496
 # @@protoc_insertion_point(module_scope)

@@ -33,16 +33,18 @@ class Rejected(_message.Message):
     def __init__(self, decision_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("sidecar", "tenant", "version", "policies")
+    __slots__ = ("sidecar", "tenant", "version", "policies", "installation")
     SIDECAR_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     POLICIES_FIELD_NUMBER: _ClassVar[int]
+    INSTALLATION_FIELD_NUMBER: _ClassVar[int]
     sidecar: str
     tenant: str
     version: int
     policies: _containers.RepeatedCompositeFieldContainer[PolicyState]
-    def __init__(self, sidecar: _Optional[str] = ..., tenant: _Optional[str] = ..., version: _Optional[int] = ..., policies: _Optional[_Iterable[_Union[PolicyState, _Mapping]]] = ...) -> None: ...
+    installation: str
+    def __init__(self, sidecar: _Optional[str] = ..., tenant: _Optional[str] = ..., version: _Optional[int] = ..., policies: _Optional[_Iterable[_Union[PolicyState, _Mapping]]] = ..., installation: _Optional[str] = ...) -> None: ...
 
 class PolicyState(_message.Message):
     __slots__ = ("tenant", "version", "refused_version", "refusal")
@@ -57,20 +59,24 @@ class PolicyState(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., version: _Optional[str] = ..., refused_version: _Optional[str] = ..., refusal: _Optional[str] = ...) -> None: ...
 
 class Snapshot(_message.Message):
-    __slots__ = ("version", "full", "policies", "users", "budgets", "prices")
+    __slots__ = ("version", "full", "policies", "users", "budgets", "prices", "installation", "continued")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FULL_FIELD_NUMBER: _ClassVar[int]
     POLICIES_FIELD_NUMBER: _ClassVar[int]
     USERS_FIELD_NUMBER: _ClassVar[int]
     BUDGETS_FIELD_NUMBER: _ClassVar[int]
     PRICES_FIELD_NUMBER: _ClassVar[int]
+    INSTALLATION_FIELD_NUMBER: _ClassVar[int]
+    CONTINUED_FIELD_NUMBER: _ClassVar[int]
     version: int
     full: bool
     policies: _containers.RepeatedCompositeFieldContainer[PolicyDocument]
     users: _containers.RepeatedCompositeFieldContainer[UserRisk]
     budgets: _containers.RepeatedCompositeFieldContainer[BudgetUse]
     prices: _containers.RepeatedCompositeFieldContainer[ModelPrice]
-    def __init__(self, version: _Optional[int] = ..., full: _Optional[bool] = ..., policies: _Optional[_Iterable[_Union[PolicyDocument, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[UserRisk, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[BudgetUse, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[ModelPrice, _Mapping]]] = ...) -> None: ...
+    installation: str
+    continued: bool
+    def __init__(self, version: _Optional[int] = ..., full: _Optional[bool] = ..., policies: _Optional[_Iterable[_Union[PolicyDocument, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[UserRisk, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[BudgetUse, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[ModelPrice, _Mapping]]] = ..., installation: _Optional[str] = ..., continued: _Optional[bool] = ...) -> None: ...
 
 class PolicyDocument(_message.Message):
     __slots__ = ("tenant", "version", "text")
@@ -103,20 +109,24 @@ class UserRisk(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., user: _Optional[str] = ..., risk: _Optional[float] = ..., as_of_unix_us: _Optional[int] = ..., quarantined_until_unix_us: _Optional[int] = ..., reason: _Optional[str] = ..., half_life_s: _Optional[float] = ..., reset_unix_us: _Optional[int] = ...) -> None: ...
 
 class BudgetUse(_message.Message):
-    __slots__ = ("tenant", "budget", "key", "window_unix_s", "others", "own")
+    __slots__ = ("tenant", "budget", "key", "window_unix_s", "others", "own", "resets_unix_s", "unit")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     WINDOW_UNIX_S_FIELD_NUMBER: _ClassVar[int]
     OTHERS_FIELD_NUMBER: _ClassVar[int]
     OWN_FIELD_NUMBER: _ClassVar[int]
+    RESETS_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     budget: str
     key: str
     window_unix_s: int
     others: int
     own: int
-    def __init__(self, tenant: _Optional[str] = ..., budget: _Optional[str] = ..., key: _Optional[str] = ..., window_unix_s: _Optional[int] = ..., others: _Optional[int] = ..., own: _Optional[int] = ...) -> None: ...
+    resets_unix_s: int
+    unit: str
+    def __init__(self, tenant: _Optional[str] = ..., budget: _Optional[str] = ..., key: _Optional[str] = ..., window_unix_s: _Optional[int] = ..., others: _Optional[int] = ..., own: _Optional[int] = ..., resets_unix_s: _Optional[int] = ..., unit: _Optional[str] = ...) -> None: ...
 
 class ModelPrice(_message.Message):
     __slots__ = ("provider", "model", "prompt_nanousd", "completion_nanousd", "cached_nanousd")

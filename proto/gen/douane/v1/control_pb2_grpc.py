@@ -149,8 +149,10 @@ class DecisionLog:
 
 
 class ControlStub:
-    """Policy, user risk and budgets come down. The first answer holds everything, later ones what changed; every answer is
-    applied whole, in order. A sidecar keeps what it holds on its disk and names its version when it comes back.
+    """Policy, user risk and budgets come down. The first answer holds everything, or what is newer than the version that the
+    sidecar names; later ones what changed; a snapshot is applied whole, in order. A sidecar keeps what it holds on its disk and
+    names its version when it comes back. Every 10 s at least something is sent, if only that nothing is new.
+    The first request opens the stream; others follow when what is in force in the sidecar has changed.
     """
 
     def __init__(self, channel):
@@ -159,7 +161,7 @@ class ControlStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.Watch = channel.unary_stream(
+        self.Watch = channel.stream_stream(
                 '/douane.v1.Control/Watch',
                 request_serializer=douane_dot_v1_dot_control__pb2.WatchRequest.SerializeToString,
                 response_deserializer=douane_dot_v1_dot_control__pb2.Snapshot.FromString,
@@ -167,11 +169,13 @@ class ControlStub:
 
 
 class ControlServicer:
-    """Policy, user risk and budgets come down. The first answer holds everything, later ones what changed; every answer is
-    applied whole, in order. A sidecar keeps what it holds on its disk and names its version when it comes back.
+    """Policy, user risk and budgets come down. The first answer holds everything, or what is newer than the version that the
+    sidecar names; later ones what changed; a snapshot is applied whole, in order. A sidecar keeps what it holds on its disk and
+    names its version when it comes back. Every 10 s at least something is sent, if only that nothing is new.
+    The first request opens the stream; others follow when what is in force in the sidecar has changed.
     """
 
-    def Watch(self, request, context):
+    def Watch(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,7 +184,7 @@ class ControlServicer:
 
 def add_ControlServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'Watch': grpc.unary_stream_rpc_method_handler(
+            'Watch': grpc.stream_stream_rpc_method_handler(
                     servicer.Watch,
                     request_deserializer=douane_dot_v1_dot_control__pb2.WatchRequest.FromString,
                     response_serializer=douane_dot_v1_dot_control__pb2.Snapshot.SerializeToString,
@@ -194,12 +198,14 @@ def add_ControlServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Control:
-    """Policy, user risk and budgets come down. The first answer holds everything, later ones what changed; every answer is
-    applied whole, in order. A sidecar keeps what it holds on its disk and names its version when it comes back.
+    """Policy, user risk and budgets come down. The first answer holds everything, or what is newer than the version that the
+    sidecar names; later ones what changed; a snapshot is applied whole, in order. A sidecar keeps what it holds on its disk and
+    names its version when it comes back. Every 10 s at least something is sent, if only that nothing is new.
+    The first request opens the stream; others follow when what is in force in the sidecar has changed.
     """
 
     @staticmethod
-    def Watch(request,
+    def Watch(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -209,8 +215,8 @@ class Control:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_stream(
-            request,
+        return grpc.experimental.stream_stream(
+            request_iterator,
             target,
             '/douane.v1.Control/Watch',
             douane_dot_v1_dot_control__pb2.WatchRequest.SerializeToString,

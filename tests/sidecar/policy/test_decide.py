@@ -3,20 +3,23 @@
 import pytest
 
 from sidecar.policy import (
+    Bar,
     Leaks,
     OnLeak,
+    OnThreat,
     Policy,
     SpoolFull,
     decide,
     on_failure,
     parse_policy,
-    policy_version,
     refusal_of,
+    refuses_answer,
 )
+from sidecar.policy.settings import OnFailure, Threshold
+from sidecar.scoring import assess
 from sidecar.types import (
     Action,
     Assessment,
-    ContentCapture,
     Coverage,
     Decision,
     FailureKind,
@@ -162,65 +165,6 @@ def test_full_spool_passes_when_the_policy_loses_records() -> None:
     assert (decision.applied, decision.would_be) == (Action.ALLOW_UNSCANNED, Action.ALLOW_UNSCANNED)
 
 
-# ── the file's text ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("text", ["", "  \n", "# only a comment\n", "{}"])
-def test_text_that_says_nothing_means_the_defaults(text: str) -> None:
-    defaults = Policy(mode=Mode.OBSERVE, alert_score=7.0)
-    assert parse_policy(text, defaults) == Policy(mode=Mode.OBSERVE, alert_score=7.0, version=policy_version(text))
-
-
-def test_text_changes_what_it_names() -> None:
-    text = "mode: observe\nunscanned: deny\nspool_full: lose\ncontent_capture: redacted\ndeadline_ms: 100\ndeny_score: 12\n"
-    assert parse_policy(text, Policy()) == Policy(
-        mode=Mode.OBSERVE,
-        deny_score=12.0,
-        unscanned=Action.DENY,
-        spool_full=SpoolFull.LOSE,
-        content_capture=ContentCapture.REDACTED,
-        deadline_ms=100,
-        version=policy_version(text),
-    )
-
-
-def test_version_is_the_text_s() -> None:
-    assert policy_version("a") == policy_version("a") != policy_version("b")
-    assert len(policy_version("a")) == 12
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("mode: enforced", r"mode.*allowed: enforce or observe"),
-        ("leaks: {pii_leak: mask}", r"leaks.pii_leak.*allowed: .*report, redact, pseudonymise or deny"),
-        ("leaks: {credit: deny}", r"credit.*leaks.*allowed: secret_leak and pii_leak"),
-        ("leaks: deny", r"leaks.*allowed"),
-        ("output_leaks: {pii_leak: deny}", r"output_leaks.pii_leak.*allowed: .*report or redact"),
-        ("canaries: [short]", r"canaries: each text has 8 to 200 characters"),
-        ("canaries: otter", r"canaries.*allowed: a list of texts"),
-        ("mood: enforce", r"mood"),
-        ("alert_score: high", r"alert_score"),
-        ("alert_score: 16", r"alert_score is above 0 and at most deny_score"),
-        ("alert_score: 0", r"alert_score is above 0"),
-        ("deny_score: .nan", r"alert_score is above 0"),
-        ("deadline_ms: 601", r"deadline_ms is 1 to 600"),
-        ("deadline_ms: 0", r"deadline_ms is 1 to 600"),
-        ("unscanned: allow", r"unscanned is allow_unscanned or deny"),
-        ("unscanned: pass", r"unscanned"),
-        ("websocket: allow", r"websocket is deny or allow_unscanned"),
-        ("websocket: pass", r"websocket.*deny or allow_unscanned"),
-        ("version: mine", r"version is computed"),
-        ("- mode", r"not a mapping"),
-        ("mode: [", r"."),
-        ("block_critical: 1", r"block_critical"),
-    ],
-)
-def test_wrong_text_says_what_is_wrong(text: str, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
-        parse_policy(text, Policy())
-
-
 # ── leaks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -278,3 +222,94 @@ def test_a_websocket_goes_by_its_own_setting() -> None:
 def test_observe_mode_lets_a_websocket_by_and_says_so() -> None:
     found = decide(Assessment(), SOCKET, OBSERVE)
     assert (found.applied, found.would_be) == (Action.ALLOW_UNSCANNED, Action.DENY)
+
+
+# ── thresholds of surfaces, actions, the bar, failures ──────────────────────────────────────────────────────────────
+
+
+def on(**weights: float) -> Assessment:
+    """Return an assessment with one finding of some weight on each surface, each of its own type."""
+    kinds = iter((ThreatType.JAILBREAK, ThreatType.EXFILTRATION, ThreatType.CODE_INJECTION))
+    pairs = tuple(
+        (Segment(name, Surface(name)), Finding(next(kinds), "d", f"r.{name}", Span(0, 2), weight))
+        for name, weight in weights.items()
+    )
+    made = assess(pairs)
+    return Assessment(made.score, made.threats, made.reasons, pairs)
+
+
+def told(assessment: Assessment, policy: Policy, **more: Bar) -> tuple[Action, tuple[str, ...], bool]:
+    decision = decide(assessment, READ, policy, **more)
+    return decision.would_be, decision.reasons, decision.by_risk
+
+
+def test_a_surface_with_a_threshold_is_judged_by_it_alone() -> None:
+    tight = Policy(thresholds={Surface.TOOL_RESULT: Threshold(alert=4.0, deny=9.0)})
+    assert told(on(tool_result=9.0), tight)[:2] == (
+        Action.DENY,
+        (
+            "score 9 of tool_result reaches its alert threshold 4",
+            "score 9 of tool_result reaches its deny threshold 9",
+        ),
+    )
+    assert told(on(user=9.0), tight)[:2] == (Action.ALLOW, ("score 9 is below deny_score 15",))
+    loose = Policy(thresholds={Surface.TOOL_DEFINITION: Threshold(deny=40.0)})
+    assert told(on(tool_definition=30.0, user=8.0), loose)[:2] == (Action.ALLOW, ("score 8 is below deny_score 15",))
+    assert told(on(tool_definition=30.0, user=16.0), loose)[0] is Action.DENY
+
+
+def test_a_surface_is_weighed_even_where_another_place_is_stronger() -> None:
+    """The message scores as its strongest place; a tool result's own threshold is not hidden behind the user's words."""
+    segments = (Segment("u" * 10, Surface.USER), Segment("t" * 10, Surface.TOOL_RESULT))
+    pairs = tuple(
+        (segment, Finding(ThreatType.JAILBREAK, "d", "r", Span(0, 2), weight))
+        for segment, weight in zip(segments, (12.0, 9.5), strict=True)
+    )
+    made = assess(pairs)
+    both = Assessment(made.score, made.threats, made.reasons, pairs)
+    assert decide(both, READ, Policy()).would_be is Action.ALLOW
+    assert decide(both, READ, Policy(thresholds={Surface.TOOL_RESULT: Threshold(deny=9.0)})).would_be is Action.DENY
+
+
+def test_types_can_be_allowed_denied_and_redacted() -> None:
+    threat = on(user=16.0)
+    allowed = Policy(actions={ThreatType.JAILBREAK: OnThreat.ALLOW})
+    assert told(threat, allowed)[:2] == (
+        Action.ALLOW,
+        ("actions.jailbreak is allow", "score 0 is below deny_score 15"),
+    )
+    denied = Policy(actions={ThreatType.JAILBREAK: OnThreat.DENY})
+    assert told(on(user=6.0), denied)[:2] == (Action.DENY, ("actions.jailbreak is deny",))
+    assert told(on(user=4.0), denied)[0] is Action.ALLOW  # a weak sign of something is not that thing
+    redacted = Policy(actions={ThreatType.JAILBREAK: OnThreat.REDACT})
+    assert told(on(user=4.0), redacted)[:2] == (Action.REDACT, ("actions.jailbreak is redact",))
+    assert told(threat, redacted)[0] is Action.DENY
+
+
+def test_a_user_s_risk_lowers_every_threshold_and_is_named_when_it_decides() -> None:
+    bar = Bar(0.8, "user risk 84.0 lowers deny_score 15 to 12")
+    assert told(on(user=12.5), Policy(), bar=bar) == (Action.DENY, (bar.why, "score 12.5 reaches deny_score 12"), True)
+    assert told(on(user=16.0), Policy(), bar=bar)[2] is False  # it would have been refused whoever asked
+    assert told(on(user=3.0), Policy(), bar=bar)[:2] == (Action.ALLOW, (bar.why, "score 3 is below deny_score 12"))
+    tight = Policy(thresholds={Surface.USER: Threshold(deny=10.0)})
+    assert told(on(user=8.0), tight, bar=bar)[2] is True
+    assert told(on(user=12.5), Policy(block_critical=False), bar=bar)[0] is Action.ALLOW
+
+
+def test_an_answer_meets_the_same_bar() -> None:
+    seen = on(user=12.5)
+    assert [refuses_answer(seen, Policy(), bar) for bar in (Bar(), Bar(0.8))] == [False, True]
+    assert refuses_answer(on(user=50.0), Policy(block_critical=False)) is False
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_failures_pass_or_not_as_the_policy_says_whatever_the_mode(mode: Mode) -> None:
+    failure = InspectionFailed(FailureKind.DEADLINE)
+    opened = on_failure(failure, Policy(mode=mode, on_failure=OnFailure.OPEN))
+    assert (opened.applied, opened.would_be, opened.reasons) == (
+        Action.ALLOW_UNSCANNED,
+        Action.ALLOW_UNSCANNED,
+        ("inspection failed: deadline", "on_failure is open in the policy"),
+    )
+    closed = on_failure(failure, Policy(mode=mode, on_failure=OnFailure.CLOSED))
+    assert (closed.applied, closed.status) == (Action.DENY, 503)

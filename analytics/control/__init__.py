@@ -1,0 +1,1 @@
+"""What analytics tells sidecars: policies, user risk, budgets, prices."""
