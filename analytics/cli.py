@@ -1,4 +1,4 @@
-"""The command line: `douane-analytics serve`, `migrate`, `generate` and `export`.
+"""The command line: `douane-analytics serve`, `migrate`, `accounts`, `tokens`, `generate` and `export`.
 
 In: arguments; they overrule the environment. Out: an exit code, 0 when all went well, 2 when a setting is wrong.
 Never: work of its own; app.py constructs and runs everything.
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analytics import app, config
+from analytics.access import command as access
 from analytics.formats import command as export
 from analytics.generate import command as generate
 
@@ -19,6 +20,8 @@ _EXAMPLES = """examples:
   douane-analytics serve --data /srv/douane --http-port 9000
   douane-analytics serve --database-url postgresql+psycopg://douane@db/douane
   douane-analytics migrate --data /srv/douane             bring the database's schema up to date, then stop
+  douane-analytics accounts add alice --role admin        asks for a password; then everybody logs in
+  douane-analytics tokens add web --sidecar --tenant acme a token for a sidecar, shown once
   douane-analytics generate --records 100000 --into demo.db --truth truth.json      made-up traffic to try things with
   douane-analytics export --days 7 --format parquet --out week.parquet
 
@@ -49,6 +52,11 @@ def _migrate(options: dict[str, Any]) -> None:
     app.migrate(_settings(options))
 
 
+def _access(options: dict[str, Any]) -> int:
+    with app.opened(_settings({name: options[name] for name in ("data_dir", "database_url")})) as engine:
+        return access.run(engine, options, time.time())
+
+
 def _generate(options: dict[str, Any]) -> int:
     asked = generate.plan(options, time.time())
     if (url := generate.database_url(options)) is None:
@@ -75,12 +83,15 @@ def _parser() -> argparse.ArgumentParser:
     migrate = commands.add_parser("migrate", help="bring the database's schema up to date")
     made = commands.add_parser("generate", help="make up realistic traffic, into a database or a file")
     exported = commands.add_parser("export", help="write decisions to a file: CSV, JSON lines or Parquet")
+    people = commands.add_parser("accounts", help="who may log in, and as what")
+    tokens = commands.add_parser("tokens", help="tokens of programs and sidecars")
+    access.add_options(people, tokens)
     generate.add_options(made)
     export.add_options(exported)
-    runs = {serve: _serve, migrate: _migrate, made: _generate, exported: _export}
+    runs = {serve: _serve, migrate: _migrate, made: _generate, exported: _export, people: _access, tokens: _access}
     for command, run in runs.items():
         command.set_defaults(run=run)
-    for command in (serve, migrate, exported):
+    for command in (serve, migrate, exported, people, tokens):
         command.add_argument("--data", dest="data_dir", metavar="DIR", help="folder of the embedded database")
         command.add_argument("--database-url", metavar="URL", help="another database than SQLite in --data")
     serve.add_argument("--http-host", metavar="ADDRESS", help="where API and dashboard listen (127.0.0.1)")
