@@ -39,6 +39,7 @@ from analytics.schedule.jobs import jobs
 from analytics.schedule.scheduler import Office, ScheduleMetrics
 from analytics.store import coverage, database
 from analytics.telemetry import Metrics
+from analytics.tracing import tracer as tracing
 from analytics.types import CoverageRows
 
 
@@ -85,14 +86,15 @@ def construct(settings: Settings, engine: Engine) -> Service:
     hub = Hub(engine, RulesInForce(settings.risk_rule), _read_prices(listed), time.time, time.monotonic)
     note = steering.telling(engine, writer, time.time)
     control = Control(hub, auth.admit, note, steering.Metrics(metrics.registry), time.time)
+    tracer = tracing.build(settings, metrics.registry)
     alerting = alerts.build(settings, engine, time.time, metrics.registry)
     ledgers = RiskLedger(rules, time.time), BudgetLedger(rules), alerting.desk.ledger
-    books = Books(engine, ledgers, (Notices(live.publisher, time.time), alerting.desk.listener), listed)
+    books = Books(engine, ledgers, (Notices(live.publisher, time.time), alerting.desk.listener, tracer), listed)
     desk = Desk(books.store, writer, metrics, StreamMetrics(metrics.registry))
     line = sharing.line(settings, shared, desk, name)
     office = Office(engine, time.time, name, ScheduleMetrics(metrics.registry))
     scheduled = jobs(engine, alerting, settings)
-    telling = sharing.telling(settings, alerting)
+    telling = (*sharing.telling(settings, alerting), *sharing.tracing(settings, tracer))
     parts = (*telling, *live.parts, *line.parts, *sharing.scheduler(settings, shared, scheduled, office))
     servicer = ingest.DecisionLog(books.store, _covering(engine), metrics, writer, line.buffer)
     server = ingest.build(servicer, _guard(settings, engine))

@@ -29,6 +29,7 @@ from analytics.redis_client import Link
 from analytics.schedule.leader import DatabaseLock, Leader, RedisLock
 from analytics.schedule.plan import Job
 from analytics.schedule.scheduler import Office, Scheduler
+from analytics.tracing.tracer import Tracer
 
 _LOG = logging.getLogger("analytics")
 
@@ -116,6 +117,13 @@ def telling(settings: Settings, alerting: Alerting) -> tuple[Part, ...]:
     if settings.role == "ingest":
         return ()
     return (Part(alerting.start, partial(alerting.stop, settings.shutdown_grace_s)),)
+
+
+def tracing(settings: Settings, tracer: Tracer) -> tuple[Part, ...]:
+    """Return what sends traces; none where records are only taken in."""
+    if settings.role == "ingest":
+        return ()
+    return (Part(tracer.start, partial(tracer.stop, settings.shutdown_grace_s)),)
 
 
 def scheduler(settings: Settings, shared: Link | None, jobs: Sequence[Job], office: Office) -> tuple[Part, ...]:

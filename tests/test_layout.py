@@ -109,6 +109,7 @@ UNTESTED: dict[str, str] = {
     "analytics/store/tables/alerts.py": "the schema; test_database compares it with the migrations",
     "analytics/types/alerts.py": "values; every test of alerts builds them",
     "analytics/types/trends.py": "values; every test of alerts builds them",
+    "analytics/config/tracing.py": "fields; test_tracer reads them",
     "sidecar/confusables.py": "a table; test_normalise reads it",
     "sidecar/envoyconf/spec.py": "a value and constants; every test of the package builds one",
     "sidecar/envoyconf/typed.py": "five constructors; a real Envoy reads what they make in test_bootstrap",

@@ -23,6 +23,7 @@ from analytics.config.redis import RedisSettings
 from analytics.config.servers import ServerSettings
 from analytics.config.store import StoreSettings
 from analytics.config.thresholds import ThresholdSettings
+from analytics.config.tracing import TracingSettings
 
 __all__ = ["ENGINES", "PREFIX", "ConfigError", "Settings", "load", "variable"]
 ENGINES = ("sqlite", "postgresql+psycopg")
@@ -37,6 +38,7 @@ class Settings(
     ThresholdSettings,
     ControlSettings,
     AlertSettings,
+    TracingSettings,
 ):
     """The settings of the analytics service."""
 
