@@ -1,4 +1,4 @@
-"""The command line: `douane-analytics serve`, `migrate`, `accounts`, `tokens`, `generate` and `export`.
+"""The command line of the service and of what stands beside it: accounts, tokens, made-up traffic, exports, upkeep.
 
 In: arguments; they overrule the environment. Out: an exit code, 0 when all went well, 2 when a setting is wrong.
 Never: work of its own; app.py constructs and runs everything.
@@ -14,6 +14,7 @@ from analytics import app, config
 from analytics.access import command as access
 from analytics.formats import command as export
 from analytics.generate import command as generate
+from analytics.store import command as store
 
 _EXAMPLES = """examples:
   douane-analytics serve                                  SQLite in ~/.local/share/douane, http://127.0.0.1:8080/dashboard
@@ -24,6 +25,8 @@ _EXAMPLES = """examples:
   douane-analytics tokens add web --sidecar --tenant acme a token for a sidecar, shown once
   douane-analytics generate --records 100000 --into demo.db --truth truth.json      made-up traffic to try things with
   douane-analytics export --days 7 --format parquet --out week.parquet
+  douane-analytics rollups rebuild --since 2026-11-01     count the sums again from the records, beside a running service
+  douane-analytics retention                              take away what is older than the settings say, now
 
 Every option has an environment variable DOUANE_ANALYTICS_<NAME>; see the settings table in README.md.
 """
@@ -71,6 +74,18 @@ def _export(options: dict[str, Any]) -> int:
         return export.run(engine, options, asked)
 
 
+def _rollups(options: dict[str, Any]) -> int:
+    settings = _settings(options)
+    with app.opened(settings) as engine:
+        return store.rebuild(engine, settings, options["since"], time.time(), print)
+
+
+def _retention(options: dict[str, Any]) -> int:
+    settings = _settings(options)
+    with app.opened(settings) as engine:
+        return store.retain(engine, settings, time.time(), print)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="douane-analytics",
@@ -88,10 +103,14 @@ def _parser() -> argparse.ArgumentParser:
     access.add_options(people, tokens)
     generate.add_options(made)
     export.add_options(exported)
+    counted = commands.add_parser("rollups", help="count the sums again from the records")
+    retained = commands.add_parser("retention", help="take away what is older than the settings say")
+    store.add_rollups_options(counted)
     runs = {serve: _serve, migrate: _migrate, made: _generate, exported: _export, people: _access, tokens: _access}
+    runs |= {counted: _rollups, retained: _retention}
     for command, run in runs.items():
         command.set_defaults(run=run)
-    for command in (serve, migrate, exported, people, tokens):
+    for command in (serve, migrate, exported, people, tokens, counted, retained):
         command.add_argument("--data", dest="data_dir", metavar="DIR", help="folder of the embedded database")
         command.add_argument("--database-url", metavar="URL", help="another database than SQLite in --data")
     serve.add_argument("--http-host", metavar="ADDRESS", help="where API and dashboard listen (127.0.0.1)")

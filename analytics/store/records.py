@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Delete, Select, Table, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, Delete, RowMapping, Select, Table, bindparam, delete, select
 from sqlalchemy.engine.interfaces import Dialect
 
 from analytics.store import bulk, calls, database, partitions, rollups
@@ -124,6 +124,20 @@ def all_finals(connection: Connection, batch: int = 1_000) -> Iterator[list[Deci
         after = rows[-1].decision_id
 
 
+def finals_between(connection: Connection, from_us: int, to_us: int, batch: int) -> Iterator[list[DecisionRow]]:
+    """Yield the final records that started in [from_us, to_us), in no order, in lists of at most `batch`.
+
+    Bounds: a batch in memory: the rows are streamed from the database.
+    """
+    within = (RECORDS.c.started_unix_us >= from_us) & (RECORDS.c.started_unix_us < to_us)
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL enable_bitmapscan = on")  # what an index of block ranges is read by
+    statement = select(RECORDS).where(within, RECORDS.c.stage != "verdict")
+    found = connection.execute(statement, execution_options={"yield_per": batch})
+    for part in found.mappings().partitions():
+        yield _whole(connection, part)
+
+
 def last_started_unix_us(connection: Connection) -> int | None:
     """Return when the newest exchange held began, None when none is held."""
     statement = select(RECORDS.c.started_unix_us).order_by(RECORDS.c.decision_id.desc()).limit(1)
@@ -131,10 +145,15 @@ def last_started_unix_us(connection: Connection) -> int | None:
 
 
 def _with_threats(connection: Connection, statement: Select[Any]) -> list[DecisionRow]:
-    records = [row._mapping for row in connection.execute(statement)]  # noqa: SLF001 - SQLAlchemy's public name
+    return _whole(connection, connection.execute(statement).mappings().all())
+
+
+def _whole(connection: Connection, records: Sequence[RowMapping]) -> list[DecisionRow]:
+    """Return records with their threats."""
     threats: dict[str, list[ThreatRow]] = defaultdict(list)
     ids = [record["decision_id"] for record in records]
-    found = select(THREATS).where(THREATS.c.decision_id.in_(ids)).order_by(THREATS.c.decision_id, THREATS.c.position)
+    mine = database.one_of(connection.dialect, THREATS.c.decision_id, ids)
+    found = select(THREATS).where(mine).order_by(THREATS.c.decision_id, THREATS.c.position)
     for decision_id, *values in connection.execute(found):
         threats[decision_id].append(ThreatRow(*values))
     return [DecisionRow(**record, threats=tuple(threats[record["decision_id"]])) for record in records]

@@ -24,6 +24,9 @@ from analytics.types import COUNTERS, DecisionRow
 
 _Sketches = tuple[str, bytes, str]  # of latencies, of users, of verdicts
 _Held = dict[cells.Key, _Sketches]
+_MANY = (
+    16  # series of a bucket from which reading it alone costs less than looking for each of them in other buckets too
+)
 _Place = tuple[str, int, int]  # cube, grain_s, bucket_unix_s
 
 
@@ -78,12 +81,31 @@ def _given(dialect: Dialect, place: _Place, series_ids: list[int]) -> dict[str, 
 
 def _held_sketches(connection: Connection, keys: Iterable[cells.Key]) -> _Held:
     held: _Held = {}
-    statement = _select_sketches(connection.dialect)
-    for place, series_ids in _by_place(keys):
-        for row in connection.execute(statement, _given(connection.dialect, place, series_ids)):
-            if row[0] == place[0]:
-                held[*place, row[1]] = row[2], row[3], row[4]
+    wanted = set(keys)
+    dialect = connection.dialect
+    statement = _select_sketches(dialect)
+    for grain_s, buckets, series_ids in _reads(wanted):
+        given = {"buckets": database.listed(dialect, buckets), "series_ids": database.listed(dialect, series_ids)}
+        for cube, bucket, series, *sketches in connection.execute(statement, given | {"grain_s": grain_s}).all():
+            if (key := (cube, grain_s, bucket, series)) in wanted:
+                held[key] = sketches[0], sketches[1], sketches[2]
     return held
+
+
+def _reads(keys: Iterable[cells.Key]) -> Iterator[tuple[int, list[int], list[int]]]:
+    """Yield grain, buckets and series of each read: a bucket of many series alone, those of few (late records) together."""
+    places: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for _, grain_s, bucket, series in keys:
+        places[grain_s, bucket].add(series)
+    few: dict[int, tuple[set[int], set[int]]] = defaultdict(lambda: (set(), set()))
+    for (grain_s, bucket), series_ids in sorted(places.items()):
+        if len(series_ids) >= _MANY:
+            yield grain_s, [bucket], sorted(series_ids)
+        else:
+            few[grain_s][0].add(bucket)
+            few[grain_s][1].update(series_ids)
+    for grain_s, (buckets, series_ids) in few.items():
+        yield grain_s, sorted(buckets), sorted(series_ids)
 
 
 def _sweep(connection: Connection, keys: Iterable[cells.Key]) -> None:
@@ -107,9 +129,10 @@ def _among(dialect: Dialect, table: Table) -> ColumnElement[bool]:
 def _select_sketches(dialect: Dialect) -> Select[Any]:
     """Not by the cube: without statistics of a new bucket PostgreSQL would read all of it by the primary key, and filter."""
     sketches = (ROLLUPS.c.latency_sketch, ROLLUPS.c.users_sketch, ROLLUPS.c.verdict_sketch)
-    wanted = (ROLLUPS.c.cube, ROLLUPS.c.series_id, *sketches)
-    place = (ROLLUPS.c.grain_s == bindparam("grain_s")) & (ROLLUPS.c.bucket_unix_s == bindparam("bucket"))
-    return select(*wanted).where(database.among(dialect, ROLLUPS.c.series_id, "series_ids"), place)
+    buckets = database.among(dialect, ROLLUPS.c.bucket_unix_s, "buckets")
+    place = (ROLLUPS.c.grain_s == bindparam("grain_s")) & buckets
+    wanted = select(ROLLUPS.c.cube, ROLLUPS.c.bucket_unix_s, ROLLUPS.c.series_id, *sketches)
+    return wanted.where(database.among(dialect, ROLLUPS.c.series_id, "series_ids"), place)
 
 
 @cache

@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings
 import analytics.config
 import sidecar.config
 from analytics.api.application import build
+from analytics.api.context import Context
+from analytics.live.feed import Feed
 from analytics.store.database import connect
 from analytics.telemetry import Metrics
 from sidecar import telemetry
@@ -119,7 +121,7 @@ def _rule(spec: dict[str, Any]) -> tuple[str, str, str, str, str]:
 def endpoints() -> str:
     """Return the table of analytics' endpoints."""
     engine = connect("sqlite://")
-    api = build(analytics.config.Settings(), engine, CollectorRegistry(), lambda: 0.0).openapi()
+    api = build(Context(analytics.config.Settings(), engine, float, Feed(float)), CollectorRegistry()).openapi()
     engine.dispose()
     rows = [
         (f"`{method.upper()} {path}`", _first_line(operation))

@@ -51,7 +51,7 @@ def test_an_answered_exchange_is_recorded_whole(enforcing: Installation) -> None
     assert detail["response_coverage"]["complete"] is True
     assert detail["key_fingerprint"]
     assert (detail["cached_tokens"], detail["reasoning_tokens"]) == (4, 3)
-    assert detail["finish_reason"] == "stop"
+    assert record["finish_reason"] == "stop"
     assert detail["ruleset_version"]
     assert detail["policy_version"]
 

@@ -1,6 +1,7 @@
 """`python -m tests.helm.policy_schema`: write the policy's schema into the chart's, after a change of the sidecar's settings.
 
-In: the sidecar's policy schema. Out: helm/douane/values.schema.json with it in `properties.policy` and `definitions.policy*`, a line each.
+In: the sidecar's policy schema. Out: helm/douane/values.schema.json with it in `properties.policy` and
+`definitions.policy*`, a line each.
 A test compares, so that the two cannot differ.
 """
 

@@ -1,8 +1,10 @@
 """DecisionLog.Publish and .Cover through a real gRPC server in process, over a real store."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from threading import Event
 
 import grpc
 import pytest
@@ -184,3 +186,28 @@ async def test_a_database_that_is_away_keeps_the_report_with_its_sidecar(metrics
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await log.Cover(report(host()))
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.server
+async def test_more_in_hand_than_may_be_is_refused_and_taken_later(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST_IN_HAND", 1)
+    begun, go = Event(), Event()
+
+    def slow(rows: Sequence[DecisionRow]) -> Stored:
+        begun.set()
+        assert go.wait(30)
+        return Stored(len(rows), 0)
+
+    async with running(slow, metrics) as log:
+        first = asyncio.ensure_future(log.Publish(batch(1)))
+        assert await asyncio.to_thread(begun.wait, 30)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await log.Publish(batch(2))
+        go.set()
+        assert await first == pb.PublishResponse(stored=1)
+        assert await log.Publish(batch(2)) == pb.PublishResponse(stored=1)
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    failed = metrics.registry.get_sample_value("douane_ingest_failed_batches_total", {"code": "resource_exhausted"})
+    assert failed == 1

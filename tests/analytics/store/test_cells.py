@@ -125,6 +125,13 @@ def test_sums_do_not_depend_on_how_records_are_split() -> None:
     assert {key[1] for key in whole.by_key} == {MINUTE_S, HOUR_S, DAY_S}
 
 
+def test_one_absurd_record_leaves_room_in_its_sums() -> None:
+    row = replace(decode(record(1)), total_tokens=2**63 - 1, verdict_us=2**63 - 1, score=-1e300)
+    for cell in cells.add_up([row]).by_key.values():
+        sums = _sums(cell)
+        assert (sums["total_tokens"], sums["verdict_us_sum"], sums["score_milli"]) == (2**40, 2**40, -(2**40))
+
+
 def test_nobody_is_no_user() -> None:
     row = replace(decode(record(1)), user="")
     assert not any(cell.users for cell in cells.add_up([row]).by_key.values())
