@@ -90,7 +90,6 @@ UNTESTED: dict[str, str] = {
     "analytics/config/store.py": "fields; test_config reads them",
     "analytics/config/thresholds.py": "fields; test_config reads them",
     "analytics/api/errors.py": "every test of the API asserts on its one shape",
-    "analytics/access/refusals.py": "a value; every test of access catches one",
     "analytics/store/tables/audit.py": "the schema; test_database compares it with the migrations",
     "analytics/store/tables/control.py": "the schema; test_database compares it with the migrations",
     "analytics/store/tables/coverage.py": "the schema; test_database compares it with the migrations",

@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from analytics.api.alerting import ID, Id, Name, UseDesk, Words, moment, tenant_of, unix_us, written
 from analytics.api.auth import Analyst, Viewer
 from analytics.api.context import Use
 from analytics.api.errors import ApiError, responses
+from analytics.api.windows import Moment
 from analytics.identifiers import time_id
 from analytics.store import alert_settings, database
 from analytics.types import DAY_S
@@ -38,8 +39,8 @@ class NewSilence(Matcher):
 
     model_config = ConfigDict(extra="forbid")
 
-    starts_at: AwareDatetime | None = Field(default=None, description="Now when left out.")
-    ends_at: AwareDatetime = Field(
+    starts_at: Moment | None = Field(default=None, description="Now when left out.")
+    ends_at: Moment = Field(
         description=f"At most {LONGEST_DAYS} days after it begins.", examples=["2026-11-25T18:00:00Z"]
     )
     why: Words = Field(min_length=1, examples=["gpt-4o is moved to another region until six."])

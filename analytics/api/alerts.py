@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from analytics.access.principal import Principal
 from analytics.alerts.desk import Desk
@@ -19,6 +19,7 @@ from analytics.api.alerting import ID, Id, Name, UseDesk, Words, maybe, moment, 
 from analytics.api.auth import Analyst, Viewer
 from analytics.api.context import Context, Use
 from analytics.api.errors import ApiError, responses
+from analytics.api.windows import Moment
 from analytics.store import alert_settings, alerts, database, outbox
 from analytics.types.alerts import Alert, Outgoing, Silence
 
@@ -121,8 +122,8 @@ class Narrowing(BaseModel):
     rule: Name | None = Field(default=None, examples=["security"])
     user: Name | None = None
     model: Name | None = None
-    from_: AwareDatetime | None = Field(default=None, alias="from", description="First moment, RFC 3339 with zone.")
-    to: AwareDatetime | None = Field(default=None, description="First moment no longer asked for.")
+    from_: Moment | None = Field(default=None, alias="from", description="First moment, RFC 3339 with zone.")
+    to: Moment | None = Field(default=None, description="First moment no longer asked for.")
     limit: Annotated[int, Field(ge=1, le=1_000)] = 50
     cursor: Annotated[str | None, Field(pattern=ID, description="The previous page's next_cursor.")] = None
 

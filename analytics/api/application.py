@@ -71,7 +71,7 @@ def build(context: Context, registry: CollectorRegistry) -> FastAPI:
         redoc_url=None,
     )
     application.state.context = context
-    errors.install(application, [module.router for module in ROUTERS])
+    errors.install(application)
     auth.install(application, context)
     for module in ROUTERS:
         application.include_router(module.router)

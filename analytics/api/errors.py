@@ -4,13 +4,13 @@ In: whatever an endpoint or the framework raises. Out: JSON. Never: a traceback,
 """
 
 import logging
-from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -62,15 +62,10 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorBody, "description": HTTPStatus(status).phrase} for status in statuses}
 
 
-def install(application: FastAPI, routers: Iterable[APIRouter] = ()) -> None:
-    """Make every error of the application have the one shape. A 405 tells the methods of all routes of the routers."""
-    routes = [route for router in routers for route in router.routes if isinstance(route, Route)]
-
-    async def http_error(request: Request, error: Exception) -> JSONResponse:
-        return _http_error(request, error, routes)
-
+def install(application: FastAPI) -> None:
+    """Make every error of the application have the one shape."""
     application.add_exception_handler(ApiError, _api_error)
-    application.add_exception_handler(HTTPException, http_error)
+    application.add_exception_handler(HTTPException, _http_error)
     application.add_exception_handler(RequestValidationError, _invalid)
     for kind in (OperationalError, PoolTimeout):
         application.add_exception_handler(kind, _database)
@@ -90,7 +85,7 @@ async def _api_error(_request: Request, error: Exception) -> JSONResponse:
     return answer(error.status, error.message, error.param)
 
 
-def _http_error(request: Request, error: Exception, routes: Sequence[Route]) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
     """Answer with what the framework found. A body that cannot be read (its 400) is an invalid request like any other."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it; narrows the type
     path = request.url.path
@@ -98,14 +93,17 @@ def _http_error(request: Request, error: Exception, routes: Sequence[Route]) -> 
     found = answer(422 if error.status_code == 400 else error.status_code, message)
     found.headers.update(error.headers or {})
     if error.status_code == 405:
-        found.headers["allow"] = _allowed(routes, request.scope["path"]) or found.headers["allow"]
+        found.headers["allow"] = _allowed(request) or found.headers["allow"]
     return found
 
 
-def _allowed(routes: Sequence[Route], path: str) -> str:
-    """Return the methods of every route of the first path that matches; Starlette tells those of one route."""
-    first = next((one.path_format for one in routes if one.path_regex.match(path)), None)
-    return ", ".join(sorted({method for one in routes if one.path_format == first for method in one.methods or ()}))
+def _allowed(request: Request) -> str:
+    """Return the methods of every route of the first path that matches; the framework tells those of one route."""
+    known = [one.original_route for one in iter_route_contexts(request.app.routes)]
+    routes = [one for one in known if isinstance(one, Route) and one.path_regex.match(request.scope["path"])]
+    return ", ".join(
+        sorted({method for one in routes if one.path_format == routes[0].path_format for method in one.methods or ()})
+    )
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:

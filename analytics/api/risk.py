@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from analytics.access.principal import Principal
@@ -19,6 +19,7 @@ from analytics.api.auth import Analyst, Viewer
 from analytics.api.context import Context, Use
 from analytics.api.errors import ApiError, responses
 from analytics.api.policy_bodies import moment
+from analytics.api.windows import Moment
 from analytics.control import risk
 from analytics.control.rules import RulesInForce
 from analytics.store import audit, database
@@ -86,7 +87,7 @@ class Confine(Why):
     """How long a quarantine lasts: until a moment, or so many minutes."""
 
     minutes: int | None = Field(default=None, ge=1, le=round(MAX_QUARANTINE.total_seconds() / 60), examples=[60])
-    until: AwareDatetime | None = None
+    until: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

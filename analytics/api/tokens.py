@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from analytics.access import keys
 from analytics.access.keys import NewToken
@@ -16,6 +16,7 @@ from analytics.api.accounts import moment
 from analytics.api.auth import Admin
 from analytics.api.context import Use
 from analytics.api.errors import ApiError, responses
+from analytics.api.windows import Moment
 from analytics.store import database, tokens
 
 router = APIRouter(tags=["access"])
@@ -68,7 +69,7 @@ class Creation(BaseModel):
         description="What it is for; empty: what its role allows. Sidecars: ingest and control.",
         examples=[["read"]],
     )
-    expires_at: AwareDatetime | None = Field(default=None, examples=["2030-01-01T00:00:00Z"])
+    expires_at: Moment | None = Field(default=None, examples=["2030-01-01T00:00:00Z"])
 
 
 @router.get("/api/tokens", responses=responses(401, 403, 503))

@@ -27,7 +27,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]", re.ASCII)
 
 
 def _written_out(value: object) -> object:
-    if isinstance(value, str) and not _DATE.match(value):
+    if isinstance(value, int | float) or (isinstance(value, str) and not _DATE.match(value)):
         raise ValueError("give a date and time with its zone, as in 2026-11-18T12:00:00Z")
     return value
 
