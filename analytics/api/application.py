@@ -24,6 +24,7 @@ from analytics.api import (
     export,
     health,
     latency,
+    oidc,
     opinions,
     policies,
     policy_changes,
@@ -77,6 +78,7 @@ def build(context: Context, registry: CollectorRegistry) -> FastAPI:
     docs.install(application)
     pages.install(application)
     login.install(application)
+    application.include_router(oidc.router)
     application.add_middleware(_WithHeaders)
     _serve_metrics(application, registry)
     return application

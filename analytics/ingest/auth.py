@@ -10,6 +10,7 @@ Never: a record stored for a tenant that its sender is not bound to (`of_sender`
 """
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import inspect
@@ -222,8 +223,9 @@ async def _run(handle: Callable[..., Any], request: Any, context: grpc.aio.Servi
     """Run a streaming handler of either kind: one that yields its answers, or one that writes them."""
     answers = handle(request, context)
     if inspect.isasyncgen(answers):
-        async for answer in answers:
-            await context.write(answer)
+        async with contextlib.aclosing(answers):  # cancelled while it writes, the handler ends all the same, and now
+            async for answer in answers:
+                await context.write(answer)
     else:
         await answers
 

@@ -34,13 +34,15 @@ def store(connection: Connection, rows: Sequence[DecisionRow]) -> Stored:
     Shape: several rows of one decision_id are taken in their order; stored + unchanged == len(rows).
     Raises: sqlalchemy.exc.DBAPIError; nothing of the batch is stored then, once the caller rolls back.
     """
-    held = _stages(connection, rows)
+    held, owners = _stages(connection, rows)
     newest: dict[str, DecisionRow] = {}
     ranks = {decision_id: STAGE_RANKS[stage] for decision_id, (stage, _) in held.items()}
     taken = []
     for row in rows:
         rank = STAGE_RANKS[row.stage]
-        taken.append(rank > ranks.get(row.decision_id, 0))
+        # A record stays its tenant's: an id that another tenant's sidecar sends again changes nothing.
+        mine = owners.setdefault(row.decision_id, row.tenant) == row.tenant
+        taken.append(mine and rank > ranks.get(row.decision_id, 0))
         if taken[-1]:
             ranks[row.decision_id] = rank
             newest[row.decision_id] = row
@@ -56,13 +58,15 @@ def store(connection: Connection, rows: Sequence[DecisionRow]) -> Stored:
     return Stored(sum(taken), len(rows) - sum(taken), first, changes, tuple(taken))
 
 
-def _stages(connection: Connection, rows: Iterable[DecisionRow]) -> dict[str, tuple[str, float]]:
+def _stages(connection: Connection, rows: Iterable[DecisionRow]) -> tuple[dict[str, tuple[str, float]], dict[str, str]]:
+    """Return (stage, score), and the tenant, of what is held, by id."""
     statement = _select_stages(connection.dialect)
-    return {
-        row[0]: (row[1], row[2])
+    found = [
+        row
         for given in _by_day(connection.dialect, {row.decision_id for row in rows})
         for row in connection.execute(statement, given)
-    }
+    ]
+    return {row[0]: (row[1], row[2]) for row in found}, {row[0]: row[3] for row in found}
 
 
 def _by_day(dialect: Dialect, ids: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -81,7 +85,8 @@ def _among(dialect: Dialect, table: Table) -> ColumnElement[bool]:
 
 @cache
 def _select_stages(dialect: Dialect) -> Select[Any]:
-    return select(RECORDS.c.decision_id, RECORDS.c.stage, RECORDS.c.score).where(_among(dialect, RECORDS))
+    columns = RECORDS.c.decision_id, RECORDS.c.stage, RECORDS.c.score, RECORDS.c.tenant
+    return select(*columns).where(_among(dialect, RECORDS))
 
 
 @cache

@@ -305,7 +305,7 @@ async def test_a_revoked_token_ends_its_stream(sqlite_engine: Engine, monkeypatc
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await _to_the_end(stream)
         assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.UNAUTHENTICATED, NOT_KNOWN)
-        assert steering.ended.is_set()
+        await asyncio.wait_for(steering.ended.wait(), 5)
 
 
 def certificates(authority: trustme.CA, *uris: str) -> grpc.ChannelCredentials:

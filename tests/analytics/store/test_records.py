@@ -110,3 +110,14 @@ def test_all_finals_leaves_out_verdicts(engine: Engine) -> None:
 
 def test_unknown_id_is_absent(engine: Engine) -> None:
     assert read(engine, decision_id(1)) == {}
+
+
+def test_a_record_stays_its_tenant_s(engine: Engine) -> None:
+    """An id of one tenant's, sent by another's sidecar at a later stage, must not take the record over."""
+    mine, theirs = record(1, stage=pb.STAGE_VERDICT), record(1)
+    mine.identity.tenant, theirs.identity.tenant = "acme", "zeta"
+    with database.writing(engine) as connection:
+        records.store(connection, [decode(mine)])
+        result = records.store(connection, [decode(theirs)])
+        assert (result.stored, result.unchanged, result.changes) == (0, 1, ())
+        assert records.read(connection, [mine.decision_id]) == {mine.decision_id: decode(mine)}
