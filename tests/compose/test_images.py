@@ -24,7 +24,7 @@ def _pins(path: Path) -> dict[str, tuple[str, ...]]:
     name = ""
     for line in path.read_text(encoding="utf-8").splitlines():
         if re.match(r"[a-z]", line):
-            name = line.rstrip(" \\")
+            name = line.partition(" ;")[0].rstrip(" \\")  # a need of everything may be one of some only
             pins[name] = ()
         elif line.lstrip().startswith("--hash="):
             pins[name] += (line.strip(" \\"),)
