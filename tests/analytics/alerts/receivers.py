@@ -65,6 +65,7 @@ def http() -> Iterator[Http]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        timeout = 2.0  # a connection that its client forgot is let go, so that the end can wait for every handler
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -79,7 +80,7 @@ def http() -> Iterator[Http]:
         def log_message(self, *_: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server.daemon_threads = False
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     receiver.url = f"http://127.0.0.1:{server.server_address[1]}"

@@ -304,6 +304,7 @@ def test_stopping_does_not_wait_for_ever(sqlite_engine: Engine, tmp_path: Path, 
         replica.dispatcher.stop(0.2)
         assert time.monotonic() - began < 2
         release.set()
+        replica.__exit__()  # what was being told ends, and its connection is closed
 
 
 def test_the_log_holds_no_secret(
