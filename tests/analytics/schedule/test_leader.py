@@ -118,9 +118,10 @@ while True:
 @pytest.mark.server
 @pytest.mark.parametrize("with_redis", [False, True])
 def test_a_killed_leader_is_followed_and_its_fence_refused(
-    engine: Engine, url: str, server: RedisServer, with_redis: bool
+    engine: Engine, server: RedisServer, with_redis: bool
 ) -> None:
     link = Link(server.url)
+    url = engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-c", _HOLD, url, server.url if with_redis else "", str(TTL_S)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed:
         assert killed.stdout is not None
