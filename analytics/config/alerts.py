@@ -118,7 +118,6 @@ class AlertHandlingSettings(BaseSettings):
         "they are acknowledged.",
     )
     alert_keep_days: int = Field(default=90, ge=1, description="Days that resolved alerts and sent notices are kept.")
-    alert_watch_s: float = Field(default=30.0, ge=1, le=600, description="Seconds between looks at the rollups.")
     alert_poll_s: float = Field(
         default=5.0, ge=0.1, le=300, description="Seconds between looks at the outbox; a commit wakes it at once."
     )

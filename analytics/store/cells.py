@@ -2,7 +2,7 @@
 
 In: records that came and records that they replace. Out: cells by (cube, grain, bucket, series), and the series met.
 A record is read once, into the minute of all its dimensions; hours, days and the other cubes are sums of those.
-Bounds: 5 us a record and 10 us a minute and series (measured with tests/bench/analytics); memory by cells, not by records.
+Bounds: work by the record, writes by the minute and series; memory by cells, not by records.
 Never: a database; an order that a dict or set gave.
 """
 

@@ -4,7 +4,7 @@ In: the first day, an engine. Out: the same rows of rollups, label_rollups and d
 One day is one transaction of the writer: deleted and counted again, so that readers see the old sums or the new ones, and
 records that come meanwhile wait and are then added. Sidecars send what waited too long for its answer again.
 Only days whose records are all held are counted: not those before the first record, nor those that retention has reached.
-Bounds: BATCH records and the sums of a batch in memory; some 15,000 records a second, the writer is held for a day's.
+Bounds: BATCH records and the sums of a batch in memory; the writer is held for a day at a time.
 Never: sums of a day whose records are gone.
 """
 

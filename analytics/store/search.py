@@ -20,7 +20,7 @@ from analytics.store.tables import RECORDS, THREATS
 from analytics.store.tables.records import REFUSED, RISKY, UNANSWERED
 from analytics.types import DecisionRow
 
-# Some 20 ms on both engines (measured on 5 million records with the commands in the commit of this file).
+# A page takes 20 to 30 ms at the median over 5 million records in SQLite (make bench-analytics, a busy machine, 2026-11).
 SCAN_ROWS = 20_000
 # An id's time and started_unix_us are the same clock's; they part by the time until the first byte is read, not by hours.
 _SLACK_US = 3_600_000_000

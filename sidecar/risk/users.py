@@ -17,7 +17,7 @@ from typing import Protocol
 from sidecar.policy.settings import RiskSettings
 from sidecar.types import Assessment
 
-# Some 700 bytes a user with a few threats (measured with tracemalloc, 2026-11): 20,000 take 14 MB.
+# Some 750 bytes a user with three threats (measured with tracemalloc, 2026-11): 20,000 take 15 MB.
 USERS_MAX = 20_000
 PUSHED_MAX = 200_000
 # A user whose threats are more than these within a half-life is no false positive.
