@@ -435,8 +435,8 @@ async def test_request_given_up_in_the_queue_is_not_inspected_afterwards(folder:
 async def test_two_thousand_exchanges_are_open_at_once(folder: Path) -> None:
     """Envoy's own default stops at 1,024; each exchange holds its stream for its whole life.
 
-    Deadlines have tests of their own: here a pause of this process (a collection over the heap of thousands of tests took
-    longer than 250 ms) must not be taken for one, so the deadline is the longest that a policy allows.
+    Deadlines have tests of their own: here a pause of the test's own process must not be taken for one, so the deadline is
+    the longest that a policy allows.
     """
     async with worker(folder, policy=Policy(deadline_ms=600)) as running:
         calls = [running.call() for _ in range(2000)]
