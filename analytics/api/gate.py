@@ -78,7 +78,9 @@ class Gate:
         shown = shown_by(scope)
         if scope["method"] == "POST" and scope["path"] in _FORM_PATHS:
             shown = replace(shown, secret="")
-        found = await run_in_threadpool(self._admit, shown, scope["path"])
+        found = await run_in_threadpool(
+            self._admit, shown, scope["path"], scope.get("query_string", b"").decode("latin-1")
+        )
         if isinstance(found, Response):
             await found(scope, receive, send)
             return
@@ -90,7 +92,7 @@ class Gate:
             if not watched.ended:
                 raise
 
-    def _admit(self, shown: Shown, path: str) -> Known | Response:
+    def _admit(self, shown: Shown, path: str, query: str) -> Known | Response:
         try:
             known = self._identify(shown)
         except AccessError as error:
@@ -99,7 +101,7 @@ class Gate:
             _LOG.error("access.database", extra={"error": type(error).__name__})
             return Known() if self._is_open(path) else answer(503, "the database cannot be reached")
         if known.who is None:
-            return known if self._is_open(path) else _unknown(shown, path, known)
+            return known if self._is_open(path) else _unknown(shown, path, query, known)
         needed = scope_of(shown.asked.method, path)
         if needed not in known.who.scopes and not self._is_open(path):
             return answer(403, f"this token was not made for: {needed}")
@@ -184,11 +186,12 @@ def _forwarded(headers: Headers) -> Iterable[str]:
         yield from re.findall(r'for="?\[?([^;,"\]]*)', value, re.IGNORECASE) or [value]
 
 
-def _unknown(shown: Shown, path: str, known: Known) -> Response:
+def _unknown(shown: Shown, path: str, query: str, known: Known) -> Response:
     """Return what somebody gets whom we do not know: people the log-in page, programs an error."""
     page = path == "/dashboard" or path.startswith("/dashboard/")
     if page and shown.asked.method == "GET" and shown.asked.mode in ("", "navigate") and not shown.authorization:
-        return RedirectResponse(f"{LOG_IN_PAGE}?next={quote(path, safe='')}", 303, {"cache-control": "no-store"})
+        asked = f"{path}?{query}" if query else path
+        return RedirectResponse(f"{LOG_IN_PAGE}?next={quote(asked, safe='')}", 303, {"cache-control": "no-store"})
     return answer(401, known.why)
 
 

@@ -7,6 +7,7 @@ Never: a redirect followed; a key in a log.
 Source: OTLP 1.9, "OTLP/HTTP": 429, 502, 503, 504 are tried again, other failures are not; Langfuse's OTLP endpoint.
 """
 
+import base64
 import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from langfuse.api.core.api_error import ApiError
 from langfuse.api.scores.types.create_score_request import CreateScoreRequest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
-from analytics.tracing.spans import spans, trace_id
+from analytics.tracing.spans import spans
 from analytics.types import DecisionRow
 
 RETRIED = frozenset({429, 502, 503, 504})
@@ -46,7 +47,7 @@ def collector(client: httpx.Client, url: str, environment: str, headers: dict[st
         given = {"content-type": "application/x-protobuf", "content-encoding": "gzip", **headers}
         try:
             answer = client.post(url, content=gzip.compress(body, 5), headers=given)
-        except (httpx.TransportError, httpx.TimeoutException) as error:
+        except httpx.TransportError as error:
             return Sent("retry", type(error).__name__)
         return _judged(answer.status_code)
 
@@ -57,8 +58,8 @@ def langfuse(client: httpx.Client, host: str, keys: tuple[str, str], environment
     """Return what sends spans and then scores to Langfuse. keys are the public and the secret one."""
     host = host.rstrip("/")
     public, secret = keys
-    authorization = httpx.BasicAuth(public, secret)._auth_header  # noqa: SLF001 - the one place that makes it
-    headers = {"authorization": authorization, "x-langfuse-ingestion-version": _INGESTION_VERSION}
+    credentials = base64.b64encode(f"{public}:{secret}".encode()).decode()  # RFC 7617
+    headers = {"authorization": f"Basic {credentials}", "x-langfuse-ingestion-version": _INGESTION_VERSION}
     send_spans = collector(client, host + _LANGFUSE_PATH, environment, headers)
     api = LangfuseAPI(base_url=host, username=public, password=secret, httpx_client=client)
 
@@ -70,7 +71,7 @@ def langfuse(client: httpx.Client, host: str, keys: tuple[str, str], environment
             api.scores.create(request=[_score(row, environment) for row in rows], request_options={"max_retries": 0})
         except ApiError as error:
             return _judged(error.status_code or 0)
-        except (httpx.TransportError, httpx.TimeoutException) as error:
+        except httpx.TransportError as error:
             return Sent("retry", type(error).__name__)
         return sent
 
@@ -81,7 +82,7 @@ def _score(row: DecisionRow, environment: str) -> CreateScoreRequest:
     """Return the risk of an exchange; its id is made of the decision's, so that sent twice it is one."""
     return CreateScoreRequest(
         id=f"{row.decision_id}-risk",
-        trace_id=trace_id(row),
+        trace_id=row.decision_id,  # what spans.py makes the trace's id of
         name="risk",
         value=row.score,
         environment=environment,

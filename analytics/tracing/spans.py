@@ -69,11 +69,6 @@ def spans(row: DecisionRow, environment: str) -> tuple[ReadableSpan, ReadableSpa
     )
 
 
-def trace_id(row: DecisionRow) -> str:
-    """Return the trace's id as 32 hex digits: the decision's own."""
-    return row.decision_id
-
-
 def _context(row: DecisionRow, part: str) -> SpanContext:
     span_id = int.from_bytes(blake2b(f"{row.decision_id}/{part}".encode(), digest_size=8).digest())
     return SpanContext(int(row.decision_id, 16), span_id or 1, is_remote=False, trace_flags=_SAMPLED)

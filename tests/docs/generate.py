@@ -14,11 +14,18 @@ from pydantic_settings import BaseSettings
 
 import analytics.config
 import sidecar.config
+from analytics.alerts import service as alerts
 from analytics.api.application import build
 from analytics.api.context import Context
+from analytics.control import serve as steering
+from analytics.ingest.depths import StreamMetrics
 from analytics.live.feed import Feed
+from analytics.live.replicas import Relay
+from analytics.redis_client import Link
+from analytics.schedule.scheduler import ScheduleMetrics
 from analytics.store.database import connect
 from analytics.telemetry import Metrics
+from analytics.tracing.exporter import TracingMetrics
 from sidecar import telemetry
 from sidecar.detectors import PACKS
 from sidecar.detectors.contextual import CONTEXTUAL
@@ -79,9 +86,15 @@ def _metric(metric: Any) -> tuple[str, str, str]:
 
 
 def analytics_metrics() -> str:
-    """Return the table of analytics' metrics: those of its registry, and the score, which is computed when asked for."""
-    metrics = Metrics(1, 1, 5.0)
-    found = [value for value in vars(metrics).values() if hasattr(value, "_labelnames")]
+    """Return the table of analytics' metrics: those of every part, and the score, which is computed when asked for."""
+    registry = Metrics(1, 1, 5.0).registry
+    for part in (steering.Metrics, StreamMetrics, ScheduleMetrics, TracingMetrics):
+        part(registry)
+    engine = connect("sqlite://")
+    alerts.build(analytics.config.Settings(), engine, float, registry).client.close()
+    engine.dispose()
+    Relay(Feed(float), Link("redis://127.0.0.1"), registry)  # connects when it starts
+    found = [one for one in registry._collector_to_names if hasattr(one, "_labelnames")]
     score = (
         "`model_performance_score`",
         "`model`",

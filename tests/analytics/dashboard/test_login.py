@@ -40,6 +40,12 @@ def test_a_person_is_led_in_back_to_the_page_and_out_again(served: FastAPI) -> N
     assert browser.get("/dashboard").status_code == 303
 
 
+def test_the_way_back_keeps_what_the_page_was_asked(served: FastAPI) -> None:
+    led = visitor(served).get("/dashboard?span=7d&x=%2F").headers["location"]
+    assert led == "/dashboard/login?next=%2Fdashboard%3Fspan%3D7d%26x%3D%252F"
+    assert 'value="/dashboard?span=7d&amp;x=%2F"' in visitor(served).get(led).text
+
+
 def test_a_wrong_log_in_shows_the_page_again_with_what_was_typed_escaped(served: FastAPI) -> None:
     name = '"><script>alert(1)</script>'
     answer = visitor(served).post("/dashboard/login", data={"account": name, "password": PASSWORD})
