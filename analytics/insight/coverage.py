@@ -19,6 +19,8 @@ MEANINGS = {
     "server_half_closed": "streams that the sidecar's side ended first: Envoy carries on without it",
     "rejected_header_mutations": "changes to headers that Envoy refused to make",
     "streams_started": "exchanges that Envoy began to show to the sidecar",
+    "starts": "times Douane began",
+    "clean_stops": "times Douane ended as it was told to",
     "watched_s": "seconds that Envoy was looked at",
     "pass_through_connections": "connections that Envoy itself counted on pass-through",
     "log_write_failed": "writes to a log file that failed: connections passed without a line",
@@ -30,7 +32,7 @@ MEANINGS = {
     "unclean_stops": "times Douane itself was killed: nothing was looked at until the next start",
 }
 # Kinds that are no loss: what the others are held against.
-SEEN = frozenset({"streams_started", "watched_s", "pass_through_connections"})
+SEEN = frozenset({"streams_started", "watched_s", "pass_through_connections", "starts", "clean_stops"})
 # Kinds that say a call passed although it was not inspected.
 FAIL_OPEN = frozenset({"failure_mode_allowed"})
 

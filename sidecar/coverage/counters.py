@@ -22,6 +22,8 @@ MEANINGS = {
     "server_half_closed": "streams that the sidecar's side ended first: Envoy carries on without it",
     "rejected_header_mutations": "changes to headers that Envoy refused to make",
     "streams_started": "exchanges that Envoy began to show to the sidecar",
+    "starts": "times Douane began",
+    "clean_stops": "times Douane ended as it was told to",
     "watched_s": "seconds that Envoy was looked at",
     "pass_through_connections": "connections that Envoy counted on pass-through; more than are written down means lost lines",
     "log_write_failed": "writes to a log file that failed: connections passed without a line",
@@ -33,7 +35,7 @@ MEANINGS = {
     "unclean_stops": "times Douane itself was killed: as above, and nothing was looked at until the next start",
 }
 # Kinds that are no loss: what the others are held against.
-SEEN = frozenset({"streams_started", "watched_s", "pass_through_connections"})
+SEEN = frozenset({"streams_started", "watched_s", "pass_through_connections", "starts", "clean_stops"})
 FILTER = r"ext_proc\.|^tcp\.passed_.*\.downstream_cx_total$|^filesystem\.write_failed$"
 
 _EXT_PROC = re.compile(

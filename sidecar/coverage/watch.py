@@ -91,9 +91,9 @@ class Watch:
         self._begin()
 
     def _begin(self) -> None:
-        """Count the last run's end when it was none."""
-        if self._tally.meta("running"):
-            self._keep([], [Count("", "unclean_stops", 1)], None)
+        """Count this run, and the last one's end when it was none."""
+        unclean = [Count("", "unclean_stops", 1)] if self._tally.meta("running") else []
+        self._keep([], [*unclean, Count("", "starts", 1)], None)
         self._tally.keep(running="yes")
 
     async def run(self) -> None:
@@ -229,11 +229,16 @@ class Watch:
     async def finish(self) -> None:
         """Take the last lines and send what waits, within _FINISH_S; what analytics does not take now it gets at the next start."""
         await self._guarded("log", self._in_thread(self._follow))
+        await self._guarded("log", self._in_thread(self._end))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_S):
                 await self._guarded("delivery", self._send)
         await self._guarded("log", self._in_thread(self._close))
         self._thread.shutdown(wait=True)
+
+    def _end(self) -> None:
+        """Say that the silence which follows is meant: analytics alerts on a sidecar that is not heard of and did not say so."""
+        self._keep([], [Count("", "clean_stops", 1)], None)
 
     def _close(self) -> None:
         self._tally.keep(running="")

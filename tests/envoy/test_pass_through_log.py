@@ -313,7 +313,7 @@ class Watched:
 
     def look(self) -> dict[tuple[str, str], int]:
         asyncio.run(self.watch.look())
-        return {(one.door, one.kind): one.count for one in self.tally.since(0)[1]}
+        return {(one.door, one.kind): one.count for one in self.tally.since(0)[1] if one.kind != "starts"}
 
     def sums(self) -> dict[tuple[str, str], list[int]]:
         found: dict[tuple[str, str], list[int]] = {}

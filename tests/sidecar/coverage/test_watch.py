@@ -23,6 +23,7 @@ from sidecar.coverage.watch import Rim, Watch, open_tally
 from sidecar.telemetry import CoverageCounts
 from tests.sidecar.coverage.test_lines import line
 
+RUNS = ("starts", "clean_stops")
 NOW_US = 1_795_591_950_000_000
 
 
@@ -65,7 +66,11 @@ class World:
         return self.tally.since(0)[0]
 
     def counts(self) -> dict[tuple[str, str], int]:
-        return {(one.door, one.kind): one.count for one in self.tally.since(0)[1]}
+        """Return every count but that of runs, which `runs` returns."""
+        return {(one.door, one.kind): one.count for one in self.tally.since(0)[1] if one.kind not in RUNS}
+
+    def runs(self) -> dict[str, int]:
+        return {one.kind: one.count for one in self.tally.since(0)[1] if one.kind in RUNS}
 
 
 @pytest.fixture
@@ -166,13 +171,16 @@ async def test_the_end_takes_the_last_lines_and_sends_them(tmp_path: Path) -> No
     assert [len(report.pass_through) for report in world.sent if report.pass_through] == [1]
     again = open_tally(tmp_path, llm_host, lambda: "f" * 32)
     assert (again.id, again.meta("running")) == ("e" * 32, "")
+    told = [(one.kind, one.count) for report in world.sent for one in report.sights if one.kind in RUNS]
+    assert told[-1] == ("clean_stops", 1)  # the last word, so that analytics does not wait for more
+    assert ("starts", 1) in told
     again.close()
 
 
 def test_an_end_that_was_none_is_counted_at_the_next_start(world: World) -> None:
     world.watch._follower.close()
     world.watch = world.begin()
-    assert world.counts() == {("", "unclean_stops"): 1}
+    assert (world.counts(), world.runs()) == ({("", "unclean_stops"): 1}, {"starts": 2})
 
 
 def test_a_tally_that_cannot_be_read_is_put_aside(tmp_path: Path) -> None:
@@ -222,7 +230,7 @@ def test_kill_9_at_any_moment_loses_no_line_and_counts_none_twice(
     world.watch._follow()
     (found,) = world.hosts()
     assert (found.connections, found.bytes_out, found.bytes_in) == (written, 5 * written, 3 * written)
-    assert world.counts() == {("", "unclean_stops"): 8}
+    assert (world.counts(), world.runs()) == ({("", "unclean_stops"): 8}, {"starts": 9})
     assert world.tally._db.execute("SELECT count(*) FROM open").fetchone() == (0,)
     world.watch._follower.close()
     world.tally.close()
