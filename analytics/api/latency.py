@@ -5,15 +5,15 @@ byte, the time from request to verdict; by model, provider or endpoint; over tim
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from analytics.api.bodies import Quantiles, quantiles
 from analytics.api.context import Use
 from analytics.api.errors import responses
-from analytics.api.parameters import Trafficked, moment
+from analytics.api.parameters import Dimension, Most, Trafficked, moment
 from analytics.api.windows import WindowBody
 from analytics.store import cubes, latency, sketch, usage
 from analytics.types import Totals
@@ -67,10 +67,8 @@ class Latency(BaseModel):
 def taken(
     context: Use,
     asked: Trafficked,
-    by: Annotated[
-        Literal["model", "provider", "endpoint"], Query(description="What to list by.", examples=["model"])
-    ] = "model",
-    limit: Annotated[int, Query(ge=1, le=1_000, description="Most items of the list.", examples=[20])] = 20,
+    by: Dimension = "model",
+    limit: Most = 20,
 ) -> Latency:
     """Return quantiles of latency and of verdicts, by model, provider or endpoint, and over time."""
     with context.engine.connect() as connection:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
@@ -44,6 +44,11 @@ DecisionId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 # What people write. NUL is refused by databases; a lone surrogate by pydantic.
 Note = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\x00]*$")]
 Cursor = Annotated[str, StringConstraints(max_length=_CURSOR_CHARS, pattern=r"^[A-Za-z0-9_-]+$")]
+# How a list of the traffic cube is asked for: what tells its items apart, and how many of them.
+Dimension = Annotated[
+    Literal["model", "provider", "endpoint"], Query(description="What to list by.", examples=["model"])
+]
+Most = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Most items of the list.", examples=[20])]
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Most entries of a page.", examples=[50])]
 
 

@@ -6,14 +6,14 @@ dimension; over time. What the judge thinks of answers is elsewhere.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from analytics.api.context import Use
 from analytics.api.errors import responses
-from analytics.api.parameters import Trafficked, moment
+from analytics.api.parameters import Dimension, Most, Trafficked, moment
 from analytics.api.windows import WindowBody
 from analytics.store import quality, usage
 from analytics.store.feedback import LABELS, Satisfaction
@@ -85,10 +85,8 @@ class QualityBody(BaseModel):
 def measured(
     context: Use,
     asked: Trafficked,
-    by: Annotated[
-        Literal["model", "provider", "endpoint"], Query(description="What to list by.", examples=["model"])
-    ] = "model",
-    limit: Annotated[int, Query(ge=1, le=1_000, description="Most items of the list.", examples=[20])] = 20,
+    by: Dimension = "model",
+    limit: Most = 20,
 ) -> QualityBody:
     """Return lengths, refusals, finish reasons, retries and satisfaction of a window."""
     with context.engine.connect() as connection:
